@@ -1,0 +1,99 @@
+//! Whole-file writes that leave the old content or the new, whatever happens in between.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Disk, FileError};
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Its owner alone (0600).
+    Private,
+    /// Everyone, as far as the umask allows (0644).
+    Shared,
+}
+
+impl Access {
+    /// Applies it to a file that is made.
+    pub(super) fn apply(self, options: &mut OpenOptions) -> &mut OpenOptions {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(match self {
+                Self::Private => 0o600,
+                Self::Shared => 0o644,
+            });
+        }
+        options
+    }
+}
+
+/// Replaces the content of `path`: a new file beside it, synced, renamed over it, and the directory synced.
+///
+/// The directory is made where it is missing. A symbolic link at `path` is replaced, not followed.
+///
+/// # Errors
+/// The path and what the system said. The old content is whole then, and no temporary file is left behind
+/// as far as it can be removed; a failed sync of the directory leaves the new content, not known to be durable.
+pub fn write_atomically(disk: &dyn Disk, path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
+    let directory = parent(path);
+    disk.create_directories(directory).map_err(FileError::of("make the directory", directory))?;
+    let temporary = temporary_name(path).map_err(FileError::of("write", path))?;
+    let written = (|| {
+        let mut file = disk.create_new(&temporary, access)?;
+        file.write(bytes)?;
+        file.sync()?;
+        drop(file);
+        disk.rename(&temporary, path)
+    })();
+    if let Err(error) = written {
+        // The write has failed already; that its temporary file stays is the lesser evil.
+        let _ = disk.remove(&temporary);
+        return Err(FileError::new("write", path, error));
+    }
+    disk.sync_directory(directory).map_err(FileError::of("write", path))
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+/// A name beside `path` that nobody else uses.
+fn temporary_name(path: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(path.with_file_name(format!(".{name}.{:016x}.tmp", u64::from_ne_bytes(random))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::LocalDisk;
+
+    #[test]
+    fn content_is_replaced_and_nothing_is_left_behind() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a/b/file");
+        for content in ["one", "two"] {
+            write_atomically(&LocalDisk, &path, content.as_bytes(), Access::Private).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+        }
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_private_file_is_tightened_and_a_link_is_replaced() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let home = tempfile::tempdir().unwrap();
+        let (path, canary) = (home.path().join("file"), home.path().join("canary"));
+        std::fs::write(&canary, "untouched").unwrap();
+        symlink(&canary, &path).unwrap();
+        write_atomically(&LocalDisk, &path, b"secret", Access::Private).unwrap();
+        assert_eq!(std::fs::read_to_string(&canary).unwrap(), "untouched");
+        assert_eq!(std::fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

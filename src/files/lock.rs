@@ -1,0 +1,117 @@
+//! Locks between processes, held on a file of their own beside what they protect.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::FileError;
+use crate::failure::{Failure, FailureKind};
+
+/// Who else may hold the lock at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nobody.
+    Exclusive,
+    /// Others that share it.
+    Shared,
+}
+
+/// A held lock. The system lets it go when this is dropped, also when the process is killed.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock at `path`, waiting up to `patience` for others. The file is made where it is missing and
+    /// stays, because removing it would let two processes hold two locks. Blocks the thread.
+    ///
+    /// # Errors
+    /// Someone else held it all the time, or the file cannot be opened.
+    pub fn take(path: &Path, sharing: Sharing, patience: Duration) -> Result<Self, LockError> {
+        let file = open(path)?;
+        let until = Instant::now() + patience;
+        let mut pause = Duration::from_millis(2);
+        loop {
+            match try_lock(&file, sharing) {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path, error).into()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+                    return Err(LockError::Held { path: path.to_owned(), waited: patience });
+                }
+                Err(TryLockError::WouldBlock) => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(Duration::from_millis(100));
+                }
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File, FileError> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(FileError::of("make the directory", parent))?;
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    super::Access::Private.apply(&mut options).open(path).map_err(FileError::of("open the lock", path))
+}
+
+fn try_lock(file: &File, sharing: Sharing) -> Result<(), TryLockError> {
+    let locked = match sharing {
+        Sharing::Exclusive => file.try_lock(),
+        Sharing::Shared => file.try_lock_shared(),
+    };
+    match locked {
+        // A signal in between is no answer.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => Err(TryLockError::WouldBlock),
+        other => other,
+    }
+}
+
+/// Why a lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process has it.
+    #[error("another process holds {} (waited {} s)", path.display(), waited.as_secs())]
+    Held {
+        /// The lock's file.
+        path: PathBuf,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl Failure for LockError {
+    fn kind(&self) -> FailureKind {
+        FailureKind::Failed
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Held { .. } => vec!["wait for the other tranship process to end, then run it again".to_owned()],
+            Self::File(error) => error.hints(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("x/lock");
+        let held = Lock::take(&path, Sharing::Exclusive, Duration::ZERO).unwrap();
+        let error = Lock::take(&path, Sharing::Exclusive, Duration::from_millis(10)).unwrap_err();
+        assert!(matches!(error, LockError::Held { .. }), "{error}");
+        drop(held);
+        let _one = Lock::take(&path, Sharing::Shared, Duration::ZERO).unwrap();
+        let _two = Lock::take(&path, Sharing::Shared, Duration::ZERO).unwrap();
+    }
+}

@@ -1,0 +1,27 @@
+//! The vocabulary of container images: references, locations, digests, descriptors, manifests, platforms.
+//!
+//! Every type here is made by parsing and cannot hold a value that breaks its rule, so the code behind the
+//! edge never checks a name twice. Nothing here reads a file, opens a connection or waits. Every other
+//! module uses this one; it uses none of them but `failure`.
+
+mod address;
+mod config;
+mod descriptor;
+mod digest;
+mod location;
+mod manifest;
+mod media_type;
+mod platform;
+mod reference;
+mod repository;
+
+pub use address::{AddressError, RegistryAddress};
+pub use config::{ConfigError, ImageConfig};
+pub use descriptor::{Annotations, Descriptor};
+pub use digest::{Algorithm, Digest, DigestError, DigestPrefix, Hasher};
+pub use location::{LayoutSelector, Location, LocationError, StoreSelector};
+pub use manifest::{ImageManifest, IndexManifest, MAX_MANIFEST_BYTES, Manifest, ManifestError, RawManifest, Warning};
+pub use media_type::MediaType;
+pub use platform::{Platform, PlatformError};
+pub use reference::{ImageReference, Naming, ReferenceError, RegistryPath, Selector};
+pub use repository::{NameError, RepositoryName, Tag, TagError};

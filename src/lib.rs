@@ -1,0 +1,32 @@
+//! tranship: names, finds, pins, moves, mirrors, keeps and hands out container images.
+//!
+//! # The map
+//!
+//! Words come in at `cli`, become typed values at the edge, and flow one way:
+//!
+//! ```text
+//! words ─ cli ─ command ─ transfer ─ registry (the contract) ─ client · store · archive ─ wire
+//!                 └──────────────── a Report flows back ────────────► output ─ terminal
+//! ```
+//!
+//! * [`failure`] what every error can say about itself · [`image`] the vocabulary · [`progress`] what long work says
+//! * [`files`] durable local state · [`registry`] the contract that everything which keeps images implements
+//!
+//! # Invariants
+//!
+//! 1. Manifest bytes are never re-serialised in transit.
+//! 2. No unverified byte is stored under a digest or reported as done.
+//! 3. A tag moves last.
+//! 4. Only `session` names implementations.
+//! 5. Only `output` writes to the terminal.
+//! 6. Only `outbound` dials (exceptions, each with a reason, stand in the test of the rules).
+//! 7. Secrets cannot be printed: their type has no `Display`, and its `Debug` shows nothing.
+//! 8. There are no mutable globals.
+//! 9. Every body, list and depth has a bound.
+//! 10. What is acknowledged is durable.
+
+pub mod failure;
+pub mod files;
+pub mod image;
+pub mod progress;
+pub mod registry;
