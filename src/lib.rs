@@ -12,6 +12,7 @@
 //! * [`failure`] what every error can say about itself · [`image`] the vocabulary · [`progress`] what long work says
 //! * [`credentials`] vaults, and which secret is for which repository
 //! * [`files`] durable local state · [`registry`] the contract that everything which keeps images implements
+//! * [`config`] the configuration document
 //!
 //! # Invariants
 //!
@@ -26,6 +27,7 @@
 //! 9. Every body, list and depth has a bound.
 //! 10. What is acknowledged is durable.
 
+pub mod config;
 pub mod credentials;
 pub mod failure;
 pub mod files;

@@ -5,6 +5,7 @@
 //! module uses this one; it uses none of them but `failure`.
 
 mod address;
+mod attached;
 mod config;
 mod descriptor;
 mod digest;
@@ -16,6 +17,7 @@ mod reference;
 mod repository;
 
 pub use address::{AddressError, RegistryAddress};
+pub use attached::{Attached, AttachedError};
 pub use config::{ConfigError, ImageConfig};
 pub use descriptor::{Annotations, Descriptor};
 pub use digest::{Algorithm, Digest, DigestError, DigestPrefix, Hasher};
