@@ -117,6 +117,12 @@ pub trait ImageDestination: Send + Sync {
     /// As [`ImageSource::resolve`].
     async fn resolve(&self, repository: &RepositoryName, selector: &Selector) -> Result<Option<Descriptor>>;
 
+    /// Looks whether a blob is there, and changes nothing: for `--dry-run`.
+    ///
+    /// # Errors
+    /// As [`ImageSource::resolve`].
+    async fn has_blob(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<bool>;
+
     /// Finds out whether a blob has to travel, and if so opens the way: by HEAD, mount or upload, as the place
     /// likes it best. `from` is a repository of the same place that is believed to have the blob; `resume` the
     /// state of an earlier upload of it.
