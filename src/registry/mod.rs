@@ -157,14 +157,29 @@ pub trait ImageDestination: Send + Sync {
     async fn begin_session(&self, repository: &RepositoryName) -> Result<Box<dyn PushSession>>;
 }
 
-/// A lease on what a push needs; ends when it is dropped.
-pub trait PushSession: Send + Sync {}
+/// A lease on what a push needs; ends when it is finished or dropped.
+#[async_trait]
+pub trait PushSession: Send + Sync {
+    /// Ends the push of `image`, the manifest that all of it was for. A place that derives something from what it
+    /// holds (the `index.json` of a layout) brings it up to date, and keeps an `image` without a tag as named.
+    ///
+    /// Dropped without this, everything that was acknowledged stays; what is derived follows at the next push.
+    ///
+    /// # Errors
+    /// `Storage` where that cannot be written.
+    async fn finish(self: Box<Self>, image: &Digest) -> Result<()>;
+}
 
 /// The session of a place whose upkeep is not ours.
 #[derive(Clone, Copy, Debug)]
 pub struct NoSession;
 
-impl PushSession for NoSession {}
+#[async_trait]
+impl PushSession for NoSession {
+    async fn finish(self: Box<Self>, _: &Digest) -> Result<()> {
+        Ok(())
+    }
+}
 
 /// Under which condition tags are moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +211,12 @@ pub trait BlobUpload: Send {
 
     /// The number of bytes that are known to have arrived.
     fn offset(&self) -> u64;
+
+    /// Whether [`BlobUpload::commit`] compares the content with the descriptor on this computer, so that the
+    /// caller need not hash the same bytes too. Else the caller does, before it calls commit.
+    fn verifies(&self) -> bool {
+        false
+    }
 
     /// What another process needs to go on, where that is possible.
     fn state(&self) -> Option<UploadState>;
