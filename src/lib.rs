@@ -12,7 +12,7 @@
 //! * [`failure`] what every error can say about itself · [`image`] the vocabulary · [`progress`] what long work says
 //! * [`credentials`] vaults, and which secret is for which repository
 //! * [`files`] durable local state · [`registry`] the contract that everything which keeps images implements
-//! * [`config`] the configuration document
+//! * [`config`] the configuration document · [`store`] images on this computer
 //!
 //! # Invariants
 //!
@@ -34,3 +34,4 @@ pub mod files;
 pub mod image;
 pub mod progress;
 pub mod registry;
+pub mod store;

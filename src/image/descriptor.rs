@@ -50,6 +50,15 @@ impl Descriptor {
         }
     }
 
+    /// Whether this is a layer that its maker hands out elsewhere and registries need not have (image-spec
+    /// layer.md, "Non-Distributable Layers").
+    ///
+    /// Both must hold: the type says so, and other places are named. Nobody follows those `urls` unasked.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.media_type.is_foreign_layer() && !self.urls.is_empty()
+    }
+
     /// Describes `bytes` under SHA-256.
     #[must_use]
     pub fn of(media_type: MediaType, bytes: &[u8]) -> Self {

@@ -1,0 +1,5 @@
+//! Images on this computer.
+
+mod memory;
+
+pub use memory::Memory;
