@@ -39,7 +39,7 @@ impl Access {
 /// as far as it can be removed; a failed sync of the directory leaves the new content, not known to be durable.
 pub fn write_atomically(disk: &dyn Disk, path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
     let directory = parent(path);
-    disk.create_directories(directory).map_err(FileError::of("make the directory", directory))?;
+    create_directories(disk, directory)?;
     let temporary = temporary_name(path).map_err(FileError::of("write", path))?;
     let written = (|| {
         let mut file = disk.create_new(&temporary, access)?;
@@ -54,6 +54,22 @@ pub fn write_atomically(disk: &dyn Disk, path: &Path, bytes: &[u8], access: Acce
         return Err(FileError::new("write", path, error));
     }
     disk.sync_directory(directory).map_err(FileError::of("write", path))
+}
+
+/// Makes a directory and those above it, with durable names; nothing is done where it is there.
+///
+/// # Errors
+/// The path and what the system said.
+pub fn create_directories(disk: &dyn Disk, path: &Path) -> Result<(), FileError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.is_dir()).collect();
+    disk.create_directories(path).map_err(FileError::of("make the directory", path))?;
+    for made in missing.into_iter().filter(|path| !path.as_os_str().is_empty()).rev() {
+        disk.sync_directory(parent(made)).map_err(FileError::of("make the directory", made))?;
+    }
+    Ok(())
 }
 
 fn parent(path: &Path) -> &Path {
@@ -71,7 +87,7 @@ fn temporary_name(path: &Path) -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::LocalDisk;
+    use crate::files::{Failing, FaultyDisk, LocalDisk};
 
     #[test]
     fn content_is_replaced_and_nothing_is_left_behind() {
@@ -82,6 +98,25 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
         }
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn whichever_call_fails_the_content_is_old_or_new() {
+        for failing in Failing::ALL {
+            for fails_at in 0.. {
+                let home = tempfile::tempdir().unwrap();
+                let path = home.path().join("a/file");
+                write_atomically(&LocalDisk, &path, b"old", Access::Shared).unwrap();
+                let disk = FaultyDisk::new(fails_at, failing, io::ErrorKind::StorageFull);
+                let written = write_atomically(&disk, &path, b"new", Access::Shared);
+                let content = std::fs::read(&path).unwrap();
+                assert!(content == b"new" || written.is_err() && content == b"old", "{failing:?} {fails_at}");
+                if !disk.has_failed() {
+                    break;
+                }
+                assert!(written.is_err(), "{failing:?} {fails_at}");
+            }
+        }
     }
 
     #[cfg(unix)]

@@ -24,18 +24,20 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock at `path`, waiting up to `patience` for others. The file is made where it is missing and
-    /// stays, because removing it would let two processes hold two locks. Blocks the thread.
+    /// Takes the lock at `path`, waiting up to `patience` for others. The file is made where it is missing. It
+    /// stays, or is removed or renamed by whoever holds the lock: those that waited for it begin again with the
+    /// file that has the name then. Blocks the thread.
     ///
     /// # Errors
     /// Someone else held it all the time, or the file cannot be opened.
     pub fn take(path: &Path, sharing: Sharing, patience: Duration) -> Result<Self, LockError> {
-        let file = open(path)?;
+        let mut file = open(path)?;
         let until = Instant::now() + patience;
         let mut pause = Duration::from_millis(2);
         loop {
             match try_lock(&file, sharing) {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) if is_at(&file, path) => return Ok(Self { _file: file }),
+                Ok(()) => file = open(path)?,
                 Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path, error).into()),
                 Err(TryLockError::WouldBlock) if Instant::now() >= until => {
                     return Err(LockError::Held { path: path.to_owned(), waited: patience });
@@ -56,6 +58,24 @@ fn open(path: &Path) -> Result<File, FileError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     super::Access::Private.apply(&mut options).open(path).map_err(FileError::of("open the lock", path))
+}
+
+/// Whether `path` still names the file that was opened.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let same = |ours: &std::fs::Metadata, named: &std::fs::Metadata| {
+            (ours.dev(), ours.ino()) == (named.dev(), named.ino())
+        };
+        matches!((file.metadata(), path.metadata()), (Ok(ours), Ok(named)) if same(&ours, &named))
+    }
+    // Elsewhere a file that is open does not lose its name.
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
+    }
 }
 
 fn try_lock(file: &File, sharing: Sharing) -> Result<(), TryLockError> {
@@ -113,5 +133,21 @@ mod tests {
         drop(held);
         let _one = Lock::take(&path, Sharing::Shared, Duration::ZERO).unwrap();
         let _two = Lock::take(&path, Sharing::Shared, Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn who_waited_for_a_file_that_was_removed_locks_the_next_one() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("lock");
+        let held = Lock::take(&path, Sharing::Exclusive, Duration::ZERO).unwrap();
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || Lock::take(&path, Sharing::Exclusive, Duration::from_secs(10)).unwrap()
+        });
+        std::thread::sleep(Duration::from_millis(20));
+        std::fs::remove_file(&path).unwrap();
+        drop(held);
+        let _next = waiting.join().unwrap();
+        assert!(Lock::take(&path, Sharing::Exclusive, Duration::ZERO).is_err());
     }
 }

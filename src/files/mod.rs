@@ -6,13 +6,19 @@
 
 mod atomic;
 mod disk;
+#[cfg(test)]
+mod faulty;
 mod lock;
 mod places;
+mod read;
 
-pub use atomic::{Access, write_atomically};
+pub use atomic::{Access, create_directories, write_atomically};
 pub use disk::{Disk, DiskFile, LocalDisk};
+#[cfg(test)]
+pub(crate) use faulty::{Failing, FaultyDisk};
 pub use lock::{Lock, LockError, Sharing};
 pub use places::{Places, PlacesError};
+pub use read::{open_regular, read_regular};
 
 use std::io;
 use std::path::{Path, PathBuf};

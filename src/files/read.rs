@@ -1,0 +1,96 @@
+//! Reading of files that a stranger may have put in place: never through a link, never from a pipe or a device.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use super::FileError;
+
+/// Opens a regular file and says how long it is; `None` where nothing has that name.
+///
+/// A symbolic link at `path` is not followed, and a pipe does not make this wait.
+///
+/// # Errors
+/// Something else than a regular file has the name, or the system says why it cannot be opened.
+pub fn open_regular(path: &Path) -> Result<Option<(File, u64)>, FileError> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC);
+    }
+    let judge = || {
+        if cfg!(not(unix)) && std::fs::symlink_metadata(path)?.is_symlink() {
+            return Err(not_regular());
+        }
+        let file = options.open(path).map_err(|error| if is_link(&error) { not_regular() } else { error })?;
+        let metadata = file.metadata()?;
+        if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_regular()) }
+    };
+    match judge() {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(FileError::new("read", path, error)),
+    }
+}
+
+/// Reads a regular file whole; `None` where nothing has that name.
+///
+/// # Errors
+/// As [`open_regular`], and where the file has more than `at_most` bytes.
+pub fn read_regular(path: &Path, at_most: u64) -> Result<Option<Vec<u8>>, FileError> {
+    let Some((file, length)) = open_regular(path)? else { return Ok(None) };
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(at_most)).unwrap_or_default());
+    file.take(at_most.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::of("read", path))?;
+    if bytes.len() as u64 > at_most {
+        let long = io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {at_most} bytes"));
+        return Err(FileError::new("read", path, long));
+    }
+    Ok(Some(bytes))
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
+}
+
+/// Whether opening failed because the last part of the path is a symbolic link.
+fn is_link(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    return error.raw_os_error() == Some(libc::ELOOP);
+    #[cfg(not(unix))]
+    return {
+        let _ = error;
+        false
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_its_bound() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        assert!(read_regular(&path, 3).unwrap().is_none());
+        assert!(read_regular(&path.join("below"), 3).unwrap().is_none());
+        std::fs::write(&path, "abc").unwrap();
+        assert_eq!(read_regular(&path, 3).unwrap().unwrap(), b"abc");
+        assert!(read_regular(&path, 2).is_err());
+        assert_eq!(open_regular(&path).unwrap().unwrap().1, 3);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_pipes_devices_and_directories_are_refused_at_once() {
+        let home = tempfile::tempdir().unwrap();
+        let (link, pipe) = (home.path().join("link"), home.path().join("pipe"));
+        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [link.as_path(), &pipe, home.path(), Path::new("/dev/zero")] {
+            let error = read_regular(path, 10).expect_err("refused").source.to_string();
+            assert!(error.contains("no regular file"), "{}: {error}", path.display());
+        }
+    }
+}
