@@ -13,6 +13,7 @@
 //! * [`credentials`] vaults, and which secret is for which repository
 //! * [`files`] durable local state · [`registry`] the contract that everything which keeps images implements
 //! * [`config`] the configuration document · [`store`] images on this computer
+//! * [`wire`] the distribution protocol as text: routes, headers, challenges, error bodies
 //!
 //! # Invariants
 //!
@@ -35,3 +36,4 @@ pub mod image;
 pub mod progress;
 pub mod registry;
 pub mod store;
+pub mod wire;
