@@ -270,6 +270,11 @@ pub trait Remover: Send + Sync {
     async fn remove_manifest(&self, repository: &RepositoryName, digest: &Digest) -> Result<()>;
 }
 
+/// A place that can do everything: a registry, or the local store.
+pub trait Registry: ImageSource + ImageDestination + Catalog + Remover {}
+
+impl<T: ImageSource + ImageDestination + Catalog + Remover> Registry for T {}
+
 /// A place that can be asked about itself.
 #[async_trait]
 pub trait Probe: Send + Sync {
