@@ -14,6 +14,7 @@
 //! * [`files`] durable local state · [`registry`] the contract that everything which keeps images implements
 //! * [`config`] the configuration document · [`store`] images on this computer
 //! * [`wire`] the distribution protocol as text: routes, headers, challenges, error bodies
+//! * [`output`] everything that is shown: results, messages, errors, progress
 //!
 //! # Invariants
 //!
@@ -33,6 +34,7 @@ pub mod credentials;
 pub mod failure;
 pub mod files;
 pub mod image;
+pub mod output;
 pub mod progress;
 pub mod registry;
 pub mod store;

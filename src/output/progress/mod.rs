@@ -1,0 +1,35 @@
+//! How long work shows itself: bars, plain lines, JSON lines, or nothing.
+//!
+//! Three listeners to the one event type of `crate::progress`, chosen by the console from `--progress` and from
+//! what standard error is. Warnings among the events are shown by each of them.
+
+mod bars;
+mod lines;
+mod plain;
+mod tally;
+
+pub(super) use bars::Bars;
+pub(super) use lines::Lines;
+pub(super) use plain::Plain;
+
+use std::sync::Arc;
+
+use super::message::Messages;
+use super::quantity;
+use crate::progress::{Event, Progress};
+
+/// Shows warnings alone: for work whose progress nobody wants to see.
+pub(super) struct WarningsOnly(pub(super) Arc<Messages>);
+
+impl Progress for WarningsOnly {
+    fn observe(&self, event: &Event) {
+        if let Event::Warning(text) = event {
+            self.0.warn(text);
+        }
+    }
+}
+
+/// What is said while a request waits to be sent again.
+fn waiting(place: &str, pause: std::time::Duration, because: &str) -> String {
+    format!("waiting {} for {place}: {because}", quantity::duration(pause))
+}

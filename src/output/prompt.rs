@@ -1,0 +1,93 @@
+//! Questions to the user: a secret that is not shown while it is typed, and yes or no.
+//!
+//! Both are asked only where a person sits at a terminal; a script gets an error or [`Confirmation::NoTerminal`].
+
+use std::io::{self, BufRead};
+
+use secrecy::SecretString;
+
+use crate::failure::{Failure, FailureKind};
+
+/// Where answers come from.
+pub(super) enum Input {
+    /// A person at a terminal.
+    Terminal,
+    /// A pipe, a file, or nothing.
+    Nobody,
+    /// Answers that were thought of before, for tests.
+    #[cfg(test)]
+    Prepared(std::sync::Mutex<Vec<&'static str>>),
+}
+
+/// What the user said to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Yes.
+    Yes,
+    /// No, or nothing.
+    No,
+    /// There was nobody to ask.
+    NoTerminal,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    /// Standard input is not a terminal.
+    #[error("`{0}` cannot be asked: standard input is not a terminal")]
+    NoTerminal(String),
+    /// The terminal failed.
+    #[error("the answer cannot be read")]
+    Read(#[source] io::Error),
+}
+
+impl Failure for PromptError {
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::NoTerminal(_) => FailureKind::Usage,
+            Self::Read(_) => FailureKind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NoTerminal(_) => {
+                vec!["give it on standard input, with the option that ends in `-stdin`".to_owned()]
+            }
+            Self::Read(_) => Vec::new(),
+        }
+    }
+}
+
+impl Input {
+    /// Reads a line without showing it; the question stands on the screen already.
+    pub(super) fn secret(&self, question: &str) -> Result<SecretString, PromptError> {
+        match self {
+            Self::Terminal => rpassword::read_password().map(SecretString::from).map_err(PromptError::Read),
+            Self::Nobody => Err(PromptError::NoTerminal(question.to_owned())),
+            #[cfg(test)]
+            Self::Prepared(answers) => Ok(SecretString::from(super::lock(answers).pop().unwrap_or_default())),
+        }
+    }
+
+    /// Reads yes or no; the question stands on the screen already.
+    pub(super) fn confirmation(&self) -> Result<Confirmation, PromptError> {
+        let mut line = String::new();
+        match self {
+            Self::Terminal => {
+                io::stdin().lock().read_line(&mut line).map_err(PromptError::Read)?;
+            }
+            Self::Nobody => return Ok(Confirmation::NoTerminal),
+            #[cfg(test)]
+            Self::Prepared(answers) => line += super::lock(answers).pop().unwrap_or_default(),
+        }
+        Ok(match line.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => Confirmation::Yes,
+            _ => Confirmation::No,
+        })
+    }
+
+    pub(super) const fn is_there(&self) -> bool {
+        !matches!(self, Self::Nobody)
+    }
+}
