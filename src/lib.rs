@@ -39,3 +39,4 @@ pub mod progress;
 pub mod registry;
 pub mod store;
 pub mod wire;
+pub mod yaml;
