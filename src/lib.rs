@@ -15,6 +15,7 @@
 //! * [`config`] the configuration document · [`store`] images on this computer
 //! * [`wire`] the distribution protocol as text: routes, headers, challenges, error bodies
 //! * [`output`] everything that is shown: results, messages, errors, progress
+//! * [`blobs`] content in files by digest, for the store and for layouts
 //!
 //! # Invariants
 //!
@@ -29,6 +30,7 @@
 //! 9. Every body, list and depth has a bound.
 //! 10. What is acknowledged is durable.
 
+pub mod blobs;
 pub mod config;
 pub mod credentials;
 pub mod failure;

@@ -1,0 +1,311 @@
+//! Writing a blob file: bytes go to `uploads/`, are hashed on the way, and get their name when they are whole.
+//!
+//! There is one such file per digest, locked by whoever writes it. So what an interrupted process left is gone
+//! on with by the next one, and of two processes that want the same blob at the same time one waits.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+use super::{BlobDirectory, blocking, lost, not_locked, storage};
+use crate::files::{self, Access, Disk, DiskFile, FileError, Lock, LockError, Sharing};
+use crate::image::Descriptor;
+use crate::registry::{Error, ErrorKind, Result, UploadState, Verifier};
+
+/// The bytes that are gathered before a thread hashes and writes them.
+const BATCH: usize = 512 * 1024;
+/// How often a file that another process writes is looked at.
+const POLL: Duration = Duration::from_millis(50);
+/// How long a file that another process writes may not grow before it is no longer waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What came of beginning a blob.
+pub enum BlobBegun {
+    /// It is there, whole and verified: another process, or an earlier one, had all of its bytes.
+    Present,
+    /// Its bytes are wanted from [`BlobWrite::offset`] on.
+    Write(BlobWrite),
+}
+
+/// A blob on its way into a [`BlobDirectory`]. Dropped without [`BlobWrite::commit`], it leaves what was written.
+pub struct BlobWrite {
+    target: PathBuf,
+    session: String,
+    offset: u64,
+    pending: Vec<Bytes>,
+    pending_bytes: usize,
+    stage: Stage,
+}
+
+/// Who has the file.
+enum Stage {
+    /// Nobody.
+    Idle(Box<Partial>),
+    /// A thread that hashes and writes.
+    Busy(JoinHandle<Result<Box<Partial>>>),
+    /// Nobody any more, because something failed.
+    Failed,
+}
+
+impl BlobDirectory {
+    /// Begins to write a blob, going on with what is there of it.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn begin(&self, blob: &Descriptor) -> Result<BlobBegun> {
+        let session = format!("{}-{}", blob.digest.algorithm().word(), blob.digest.hex());
+        let mut seen = (0, Instant::now());
+        loop {
+            match self.attempt(blob, &session).await? {
+                Attempt::Present => return Ok(BlobBegun::Present),
+                Attempt::Begun(partial) => return Ok(BlobBegun::Write(self.write_of(partial, session))),
+                Attempt::Held(length) if length != seen.0 => seen = (length, Instant::now()),
+                Attempt::Held(_) if seen.1.elapsed() > PATIENCE => return self.begin_beside(&session, blob).await,
+                Attempt::Held(_) => {}
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Begins a blob once more, while another process holds its file and does not get on.
+    async fn begin_beside(&self, session: &str, blob: &Descriptor) -> Result<BlobBegun> {
+        let session = format!("{session}.{}", unused_word()?);
+        match self.attempt(blob, &session).await? {
+            Attempt::Begun(partial) => Ok(BlobBegun::Write(self.write_of(partial, session))),
+            Attempt::Present => Ok(BlobBegun::Present),
+            Attempt::Held(_) => Err(Error::new(ErrorKind::Storage, format!("another process has {session}"))),
+        }
+    }
+
+    async fn attempt(&self, blob: &Descriptor, name: &str) -> Result<Attempt> {
+        let (directory, blob, name) = (self.clone(), blob.clone(), name.to_owned());
+        blocking(move || directory.try_begin(&blob, &name)).await
+    }
+
+    fn write_of(&self, partial: Box<Partial>, session: String) -> BlobWrite {
+        let offset = partial.verifier.seen();
+        let target = self.path(&partial.blob.digest);
+        BlobWrite { target, session, offset, pending: Vec::new(), pending_bytes: 0, stage: Stage::Idle(partial) }
+    }
+
+    fn try_begin(&self, blob: &Descriptor, name: &str) -> Result<Attempt> {
+        let path = self.root.join("uploads").join(name);
+        loop {
+            if self.has(blob)? {
+                return Ok(Attempt::Present);
+            }
+            let Some(lock) = self.lock(&path)? else {
+                return Ok(Attempt::Held(path.metadata().map_or(0, |metadata| metadata.len())));
+            };
+            // While the lock was waited for, its last holder may have finished.
+            if self.has(blob)? {
+                self.discard(&path);
+                return Ok(Attempt::Present);
+            }
+            let Some(verifier) = self.hash_again(&path, blob)? else { continue };
+            let whole = verifier.seen() == blob.size;
+            let append = self.disk.append(&path, Access::Shared);
+            let file = append.map_err(|error| storage(FileError::new("write", &path, error)))?;
+            let partial = Partial {
+                path: path.clone(),
+                blob: blob.clone(),
+                file,
+                verifier,
+                disk: Arc::clone(&self.disk),
+                _lock: lock,
+            };
+            if !whole {
+                return Ok(Attempt::Begun(Box::new(partial)));
+            }
+            match partial.finish(&[], &self.path(&blob.digest)) {
+                Ok(()) => return Ok(Attempt::Present),
+                // What was left was not this blob, and is removed now.
+                Err(error) if error.kind() == ErrorKind::Corrupt && blob.size > 0 && !path.exists() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Locks the file of an upload, which is made where it is missing; `None` where another has it.
+    fn lock(&self, path: &Path) -> Result<Option<Lock>> {
+        if let Some(uploads) = path.parent() {
+            files::create_directories(&*self.disk, uploads).map_err(storage)?;
+        }
+        // Made here and not by the lock, because a lock's own file is for its owner alone.
+        self.disk.append(path, Access::Shared).map_err(|error| storage(FileError::new("write", path, error)))?;
+        match Lock::take(path, Sharing::Exclusive, Duration::ZERO) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(LockError::Held { .. }) => Ok(None),
+            Err(error) => Err(not_locked(error)),
+        }
+    }
+
+    /// Hashes what an earlier process left of a blob; where that cannot be its beginning, it is removed.
+    fn hash_again(&self, path: &Path, blob: &Descriptor) -> Result<Option<Verifier>> {
+        let mut verifier = Verifier::new(blob);
+        let Some((mut file, length)) = files::open_regular(path).map_err(storage)? else { return Ok(None) };
+        if length > blob.size {
+            self.disk.remove(path).map_err(|error| storage(FileError::new("remove", path, error)))?;
+            return Ok(None);
+        }
+        let mut piece = vec![0; usize::try_from(length).unwrap_or(BATCH).min(BATCH)];
+        while verifier.seen() < length {
+            let read = file.read(&mut piece).map_err(|error| storage(FileError::new("read", path, error)))?;
+            if read == 0 {
+                break;
+            }
+            verifier.update(&piece[..read])?;
+        }
+        Ok(Some(verifier))
+    }
+
+    fn discard(&self, path: &Path) {
+        // It is empty or of no more use; the next who begins this blob meets it and does the same.
+        let _ = self.disk.remove(path);
+    }
+}
+
+/// What came of one try to begin.
+enum Attempt {
+    Present,
+    Begun(Box<Partial>),
+    /// Another holds the file, which is that long.
+    Held(u64),
+}
+
+impl BlobWrite {
+    /// The number of bytes that were taken.
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Where this stands. The file is found again by the digest alone, so the words of it are for people.
+    #[must_use]
+    pub fn state(&self) -> UploadState {
+        UploadState { session: self.session.clone(), offset: self.offset }
+    }
+
+    /// Takes the next bytes. They are hashed and written on another thread while more can be taken.
+    ///
+    /// # Errors
+    /// `Storage`, or `Corrupt` where there are too many: of these bytes, or of earlier ones.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        self.offset += chunk.len() as u64;
+        self.pending_bytes += chunk.len();
+        self.pending.push(chunk);
+        if self.pending_bytes < BATCH {
+            return Ok(());
+        }
+        let mut partial = self.settle().await?;
+        let batch = self.take_pending();
+        self.stage = Stage::Busy(tokio::task::spawn_blocking(move || {
+            partial.take(&batch)?;
+            Ok(partial)
+        }));
+        Ok(())
+    }
+
+    /// Gives the blob its name, if it is what was announced.
+    ///
+    /// # Errors
+    /// `Corrupt`, and what was written is removed; `Storage`.
+    pub async fn commit(mut self) -> Result<()> {
+        let partial = self.settle().await?;
+        let batch = self.take_pending();
+        blocking(move || partial.finish(&batch, &self.target)).await
+    }
+
+    /// Gives it up and removes what was written.
+    pub async fn abort(mut self) {
+        if let Ok(partial) = self.settle().await {
+            let _ = blocking(move || {
+                partial.discard();
+                Ok(())
+            })
+            .await;
+        }
+    }
+
+    fn take_pending(&mut self) -> Vec<Bytes> {
+        self.pending_bytes = 0;
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Waits until no thread has the file, and takes it.
+    async fn settle(&mut self) -> Result<Box<Partial>> {
+        if let Stage::Busy(running) = &mut self.stage {
+            let settled = running.await;
+            self.stage = Stage::Failed;
+            return settled.map_err(lost)?;
+        }
+        match std::mem::replace(&mut self.stage, Stage::Failed) {
+            Stage::Idle(partial) => Ok(partial),
+            Stage::Busy(_) | Stage::Failed => {
+                Err(Error::new(ErrorKind::Storage, format!("an earlier part of {} was not written", self.session)))
+            }
+        }
+    }
+}
+
+/// A file in `uploads/` that holds the beginning of a blob, and what was hashed of it.
+struct Partial {
+    path: PathBuf,
+    blob: Descriptor,
+    file: Box<dyn DiskFile>,
+    verifier: Verifier,
+    disk: Arc<dyn Disk>,
+    _lock: Lock,
+}
+
+impl Partial {
+    fn take(&mut self, batch: &[Bytes]) -> Result<()> {
+        for chunk in batch {
+            if let Err(error) = self.verifier.update(chunk) {
+                self.discard();
+                return Err(error);
+            }
+            self.file.write(chunk).map_err(|error| storage(FileError::new("write", &self.path, error)))?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, batch: &[Bytes], target: &Path) -> Result<()> {
+        self.take(batch)?;
+        if let Err(error) = self.verifier.clone().finish() {
+            // Shorter is cut and can be gone on with; anything else never becomes this blob.
+            if self.verifier.seen() == self.blob.size {
+                self.discard();
+            }
+            return Err(error);
+        }
+        if let Err(error) = self.file.sync() {
+            // After a failed sync nobody knows what the disk holds, and a second sync may wrongly succeed.
+            self.discard();
+            return Err(storage(FileError::new("write", &self.path, error)));
+        }
+        let failed = |error| storage(FileError::new("write", target, error));
+        let directory = target.parent().unwrap_or(target);
+        files::create_directories(&*self.disk, directory).map_err(storage)?;
+        self.disk.rename(&self.path, target).map_err(failed)?;
+        self.disk.sync_directory(directory).map_err(failed)
+    }
+
+    fn discard(&self) {
+        // The content is judged already; a file that stays is met and judged again by the next who begins.
+        let _ = self.disk.remove(&self.path);
+    }
+}
+
+/// A word that no other upload has.
+fn unused_word() -> Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| {
+        Error::new(ErrorKind::Storage, "the system gives no random bytes").caused_by(std::io::Error::other(error))
+    })?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(random)))
+}
