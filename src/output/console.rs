@@ -29,7 +29,7 @@ struct Shared {
     width: Option<u16>,
     messages: Arc<Messages>,
     progress: Arc<dyn Progress>,
-    screen: Option<MultiProgress>,
+    bars: Option<Arc<Bars>>,
     input: Input,
 }
 
@@ -69,14 +69,15 @@ impl Console {
             .with_volume(options.quiet, options.verbosity)
             .with_bars(screen.clone());
         let messages = Arc::new(messages);
+        let bars = screen.map(|screen| Arc::new(Bars::new(Arc::clone(&messages), screen)));
         Self {
             shared: Arc::new(Shared {
                 options,
                 results: Mutex::new(Results { out: streams.results, reader: Reader::There }),
                 width: streams.width,
-                progress: listener(mode, &messages, screen.as_ref()),
+                progress: listener(mode, &messages, bars.clone()),
                 messages,
-                screen,
+                bars,
                 input: streams.input,
             }),
         }
@@ -181,10 +182,8 @@ impl Console {
 
     /// Takes progress off the screen, whatever is still going on: for the end, an error, an interruption.
     pub fn finish_progress(&self) {
-        if let Some(screen) = &self.shared.screen {
-            // A screen that is gone needs no cleaning.
-            let _ = screen.clear();
-            screen.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+        if let Some(bars) = &self.shared.bars {
+            bars.finish();
         }
     }
 
@@ -230,12 +229,12 @@ fn progress_mode(options: ConsoleOptions, screen: bool, json: bool) -> ProgressM
     }
 }
 
-fn listener(mode: ProgressMode, messages: &Arc<Messages>, screen: Option<&MultiProgress>) -> Arc<dyn Progress> {
+fn listener(mode: ProgressMode, messages: &Arc<Messages>, bars: Option<Arc<Bars>>) -> Arc<dyn Progress> {
     let messages = Arc::clone(messages);
-    match (mode, screen) {
-        (ProgressMode::Bar, Some(screen)) => Arc::new(Bars::new(messages, screen.clone())),
-        (ProgressMode::Json, _) => Arc::new(Lines::new(messages)),
-        (ProgressMode::None, _) => Arc::new(WarningsOnly(messages)),
-        (ProgressMode::Auto | ProgressMode::Bar | ProgressMode::Plain, _) => Arc::new(Plain::new(messages)),
+    match (mode, bars) {
+        (_, Some(bars)) => bars,
+        (ProgressMode::Json, None) => Arc::new(Lines::new(messages)),
+        (ProgressMode::None, None) => Arc::new(WarningsOnly(messages)),
+        (ProgressMode::Auto | ProgressMode::Bar | ProgressMode::Plain, None) => Arc::new(Plain::new(messages)),
     }
 }

@@ -13,6 +13,7 @@ pub(super) use lines::Lines;
 pub(super) use plain::Plain;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::message::Messages;
 use super::quantity;
@@ -29,7 +30,19 @@ impl Progress for WarningsOnly {
     }
 }
 
+/// How long work is silent: what is over by then needs no line.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Says on a line of its own that a request waits, where the wait is long.
+fn say_wait(messages: &Messages, event: &Event) {
+    if let Event::Waiting { place, pause, because } = event
+        && *pause >= PATIENCE
+    {
+        messages.progress(&waiting(place, *pause, because));
+    }
+}
+
 /// What is said while a request waits to be sent again.
-fn waiting(place: &str, pause: std::time::Duration, because: &str) -> String {
+fn waiting(place: &str, pause: Duration, because: &str) -> String {
     format!("waiting {} for {place}: {because}", quantity::duration(pause))
 }

@@ -4,14 +4,13 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::PATIENCE;
 use super::tally::Tally;
 use crate::output::lock;
 use crate::output::message::Messages;
 use crate::output::quantity;
 use crate::progress::{Event, Progress};
 
-/// How long work is silent: what is over by then needs no line.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// How much time lies between two lines.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -41,13 +40,10 @@ impl Plain {
     }
 
     fn observe_at(&self, event: &Event, now: Instant) {
-        match event {
-            Event::Warning(text) => self.messages.warn(text),
-            Event::Waiting { place, pause, because } if *pause >= PATIENCE => {
-                self.messages.progress(&super::waiting(place, *pause, because));
-            }
-            _ => {}
+        if let Event::Warning(text) = event {
+            self.messages.warn(text);
         }
+        super::say_wait(&self.messages, event);
         // Written without the lock: standard error may be a pipe that nobody empties.
         let line = lock(&self.state).take(event, now);
         if let Some(line) = line {
