@@ -238,3 +238,31 @@ fn listener(mode: ProgressMode, messages: &Arc<Messages>, bars: Option<Arc<Bars>
         (ProgressMode::Auto | ProgressMode::Bar | ProgressMode::Plain, None) => Arc::new(Plain::new(messages)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_progress_is_shown_follows_the_wish_and_the_terminal() {
+        use ProgressMode::{Auto, Bar, Json, None, Plain};
+        // What is asked for; whether bars can be drawn; whether standard error carries JSON lines; what is shown.
+        let cases = [
+            (Auto, true, false, Bar),
+            (Auto, false, false, Plain),
+            (Auto, true, true, Bar),
+            (Auto, false, true, None),
+            (Bar, false, false, Plain),
+            (Plain, true, false, Plain),
+            (Plain, true, true, None),
+            (Json, true, true, Json),
+            (None, true, false, None),
+        ];
+        for (progress, screen, json, shown) in cases {
+            let options = ConsoleOptions { progress, ..ConsoleOptions::default() };
+            assert_eq!(progress_mode(options, screen, json), shown, "{progress:?} {screen} {json}");
+            let quiet = ConsoleOptions { quiet: true, ..options };
+            assert_eq!(progress_mode(quiet, screen, json), None, "{progress:?} quiet");
+        }
+    }
+}
