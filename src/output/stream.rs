@@ -1,18 +1,20 @@
 //! Results that come one by one: shown as they come, whatever the format, without being kept.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
 use super::{Console, OutputError, OutputFormat, Reader, Report, serial};
 
 /// Results of one command, one after the other.
 ///
 /// In text each is what its report writes. In JSON and YAML they are the elements of one list in one document,
-/// which [`ResultStream::finish`] ends: a document without its end tells its reader that the rest is missing.
+/// which begins with the first of them and which [`ResultStream::finish`] ends: work that fails at once shows
+/// nothing, and JSON without its end tells its reader that the rest is missing.
 #[derive(Debug)]
 #[must_use = "the document is ended by `finish`"]
 pub struct ResultStream<'a> {
     console: &'a Console,
-    begun: bool,
+    /// What stands before the first element; taken when that is written.
+    head: Option<String>,
 }
 
 impl<'a> ResultStream<'a> {
@@ -22,26 +24,12 @@ impl<'a> ResultStream<'a> {
         fields: &[(&str, &dyn erased_serde::Serialize)],
         list: &'static str,
     ) -> Result<Self, OutputError> {
-        let mut head = String::new();
-        // Writing to a string cannot fail.
-        let _ = match console.format() {
-            OutputFormat::Text => Ok(()),
-            OutputFormat::Json => {
-                head.push_str("{\n");
-                for (name, value) in fields {
-                    let _ = writeln!(head, "  \"{name}\": {},", serial::json_line(*value)?);
-                }
-                write!(head, "  \"{list}\": [")
-            }
-            OutputFormat::Yaml => {
-                for (name, value) in fields {
-                    let _ = writeln!(head, "{}", serial::yaml(&std::collections::BTreeMap::from([(name, value)]))?);
-                }
-                write!(head, "{list}:")
-            }
+        let head = match console.format() {
+            OutputFormat::Text => String::new(),
+            OutputFormat::Json => json_head(fields, list)?,
+            OutputFormat::Yaml => yaml_head(fields, list)?,
         };
-        console.write(head.as_bytes())?;
-        Ok(Self { console, begun: false })
+        Ok(Self { console, head: Some(head) })
     }
 
     /// Shows one more result.
@@ -53,12 +41,14 @@ impl<'a> ResultStream<'a> {
         let text = match self.console.format() {
             OutputFormat::Text => return self.console.report(report),
             OutputFormat::Json => {
-                let comma = if self.begun { "," } else { "" };
-                format!("{comma}\n    {}", serial::json_line(&report)?)
+                let before = self.head.take().unwrap_or_else(|| ",".to_owned());
+                format!("{before}\n    {}", serial::json_line(&report)?)
             }
-            OutputFormat::Yaml => format!("\n- {}", serial::yaml(&report)?.replace('\n', "\n  ")),
+            OutputFormat::Yaml => {
+                let before = self.head.take().unwrap_or_default();
+                format!("{before}\n- {}", serial::yaml(&report)?.replace('\n', "\n  "))
+            }
         };
-        self.begun = true;
         self.console.write(text.as_bytes())
     }
 
@@ -67,13 +57,31 @@ impl<'a> ResultStream<'a> {
     /// # Errors
     /// Where standard output cannot be written.
     pub fn finish(self) -> Result<(), OutputError> {
-        let end = match (self.console.format(), self.begun) {
+        let end = match (self.console.format(), self.head) {
             (OutputFormat::Text, _) => return Ok(()),
-            (OutputFormat::Json, true) => "\n  ]\n}\n",
-            (OutputFormat::Json, false) => "]\n}\n",
-            (OutputFormat::Yaml, true) => "\n",
-            (OutputFormat::Yaml, false) => " []\n",
+            (OutputFormat::Json, None) => "\n  ]\n}\n".to_owned(),
+            (OutputFormat::Json, Some(head)) => head + "]\n}\n",
+            (OutputFormat::Yaml, None) => "\n".to_owned(),
+            (OutputFormat::Yaml, Some(head)) => head + " []\n",
         };
         self.console.write(end.as_bytes()).map(drop)
     }
+}
+
+fn json_head(fields: &[(&str, &dyn erased_serde::Serialize)], list: &str) -> Result<String, OutputError> {
+    let mut head = String::from("{\n");
+    for (name, value) in fields {
+        head.extend(["  \"", name, "\": ", &serial::json_line(*value)?, ",\n"]);
+    }
+    head.extend(["  \"", list, "\": ["]);
+    Ok(head)
+}
+
+fn yaml_head(fields: &[(&str, &dyn erased_serde::Serialize)], list: &str) -> Result<String, OutputError> {
+    let mut head = String::new();
+    for (name, value) in fields {
+        head.extend([&serial::yaml(&BTreeMap::from([(name, value)]))?, "\n"]);
+    }
+    head.extend([list, ":"]);
+    Ok(head)
 }

@@ -130,6 +130,20 @@ fn results_that_come_one_by_one_make_one_document() {
 }
 
 #[test]
+fn a_document_begins_with_its_first_element_and_ends_when_it_is_finished() {
+    for format in [OutputFormat::Json, OutputFormat::Yaml] {
+        let (console, results, _) = console(of(format));
+        let mut stream = console.stream(&[], "tags").unwrap();
+        assert_eq!(results.text(), "", "what fails at once shows nothing");
+        stream.item(&tag("v1")).unwrap();
+        assert!(results.text().contains("v1"));
+    }
+    let (console, results, _) = console(of(OutputFormat::Json));
+    console.stream(&[], "tags").unwrap().item(&tag("v1")).unwrap();
+    assert!(serde_json::from_str::<serde_json::Value>(&results.text()).is_err(), "a part is not taken for the whole");
+}
+
+#[test]
 fn a_reader_who_went_away_is_no_failure() {
     let streams = Streams::plain(Box::new(Failing(io::ErrorKind::BrokenPipe)), Box::new(io::sink()));
     let console = Console::on(streams, ConsoleOptions::default());
