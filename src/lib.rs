@@ -11,6 +11,7 @@
 //!
 //! * [`failure`] what every error can say about itself · [`image`] the vocabulary · [`progress`] what long work says
 //! * [`credentials`] vaults, and which secret is for which repository
+//! * [`outbound`] the one place that dials
 //! * [`files`] durable local state · [`registry`] the contract that everything which keeps images implements
 //! * [`config`] the configuration document · [`store`] images on this computer
 //! * [`wire`] the distribution protocol as text: routes, headers, challenges, error bodies
@@ -36,6 +37,7 @@ pub mod credentials;
 pub mod failure;
 pub mod files;
 pub mod image;
+pub mod outbound;
 pub mod output;
 pub mod progress;
 pub mod registry;

@@ -49,7 +49,6 @@ pub enum Standing {
 pub struct Permit {
     url: Url,
     standing: Standing,
-    repaired: bool,
 }
 
 impl Permit {
@@ -65,18 +64,11 @@ impl Permit {
         self.standing
     }
 
-    /// Whether scheme or port were put right, because a proxy in front of the registry lost them.
+    /// The same place with other query parameters, which change nothing of who is contacted.
     #[must_use]
-    pub const fn is_repaired(&self) -> bool {
-        self.repaired
-    }
-
-    /// The same place and standing with other query parameters.
-    #[must_use]
-    pub fn with_url(&self, edit: impl FnOnce(&mut url::form_urlencoded::Serializer<'_, url::UrlQuery<'_>>)) -> Self {
-        let mut changed = self.clone();
-        edit(&mut changed.url.query_pairs_mut());
-        changed
+    pub fn with_query(mut self, query: Option<&str>) -> Self {
+        self.url.set_query(query);
+        self
     }
 }
 
@@ -148,37 +140,26 @@ impl Policy {
     /// A permit for a URL on the configured origin that we made ourselves; `None` where it is not on it.
     #[must_use]
     pub fn own(&self, url: Url) -> Option<Permit> {
-        (Origin::of(&url).as_ref() == Some(&self.home)).then_some(Permit {
-            url,
-            standing: Standing::Home,
-            repaired: false,
-        })
+        (Origin::of(&url).as_ref() == Some(&self.home)).then_some(Permit { url, standing: Standing::Home })
     }
 
-    /// Judges `text`, which came with the answer to `base`. `reach` says where the configured host lies.
+    /// Judges `url`, which came with the answer to `base`. `reach` says where the configured host lies.
     ///
     /// # Errors
     /// Why it is not contacted.
-    pub fn judge(&self, handed: Handed, base: &Url, text: &str, reach: Reach) -> Result<Permit, Refusal> {
-        let malformed = || Refusal::Malformed(super::redact::text_of_url(text));
-        let relative_is_fine = !matches!(handed, Handed::Realm | Handed::AnonymousRealm | Handed::ForeignLayer);
-        let mut url = if relative_is_fine { base.join(text) } else { Url::parse(text) }.map_err(|_| malformed())?;
+    pub fn judge(&self, handed: Handed, base: &Url, mut url: Url, reach: Reach) -> Result<Permit, Refusal> {
+        let malformed = |url: &Url| Refusal::Malformed(super::redact::text_of_url(url.as_str()));
         url.set_fragment(None);
-        let from = Origin::of(base).ok_or_else(malformed)?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(malformed());
+            return Err(malformed(&url));
         }
-        let mut to = Origin::of(&url).ok_or_else(malformed)?;
-        let mut repaired = false;
-        if matches!(handed, Handed::Upload | Handed::NextPage) && from == self.home && self.lost_its_front(&to) {
-            repaired = self.restore(&mut url);
-            to = Origin::of(&url).ok_or_else(malformed)?;
-        }
+        let from = Origin::of(base).ok_or_else(|| malformed(base))?;
+        let to = Origin::of(&url).ok_or_else(|| malformed(&url))?;
         let standing = self.standing(handed, &from, &to)?;
         if to != self.home && to != from && standing != Standing::Realm {
             self.check_stranger(handed, &from, &to, reach)?;
         }
-        Ok(Permit { url, standing, repaired })
+        Ok(Permit { url, standing })
     }
 
     /// As what `to` may be spoken to, if at all.
@@ -188,6 +169,7 @@ impl Policy {
             Handed::NextPage if *to != self.home => {
                 Err(Refusal::Elsewhere { from: from.clone(), to: to.clone(), what: "the next page" })
             }
+            Handed::Realm | Handed::AnonymousRealm if *to == self.home => Ok(Standing::Home),
             Handed::Realm if self.may_see_credential(to) => Ok(Standing::Realm),
             Handed::Realm if self.home.is_tls() && !to.is_tls() => {
                 Err(Refusal::Downgrade { from: self.home.clone(), to: to.clone() })
@@ -203,7 +185,7 @@ impl Policy {
 
     /// Whether the realm belongs to the registry, or is configured to.
     fn may_see_credential(&self, realm: &Origin) -> bool {
-        if self.realms.contains(realm) || *realm == self.home {
+        if self.realms.contains(realm) {
             return true;
         }
         if !realm.is_tls() {
@@ -238,19 +220,6 @@ impl Policy {
             return Ok(());
         }
         Err(Refusal::Inward { from: from.clone(), to: to.clone() })
-    }
-
-    /// Whether this is the registry itself as seen from behind a proxy: `http` in place of `https`, or without its port.
-    fn lost_its_front(&self, to: &Origin) -> bool {
-        let lost_tls = self.home.is_tls() && !to.is_tls();
-        let lost_port = to.has_usual_port() && !self.home.has_usual_port();
-        *to != self.home && to.host() == self.home.host() && (lost_tls || (lost_port && to.is_tls() == self.home.is_tls()))
-    }
-
-    /// Puts scheme and port of the configured origin back. The host is the same already.
-    fn restore(&self, url: &mut Url) -> bool {
-        let scheme = if self.home.is_tls() { "https" } else { "http" };
-        url.set_scheme(scheme).is_ok() && url.set_port(Some(self.home.port())).is_ok()
     }
 }
 

@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn no_secret_is_shown() {
-        let signed: Url = format!("https://u:{CANARY}@s3.example/b/x?X-Amz-Signature={CANARY}&b=1#{CANARY}").parse().unwrap();
+        let signed: Url =
+            format!("https://u:{CANARY}@s3.example/b/x?X-Amz-Signature={CANARY}&b=1#{CANARY}").parse().unwrap();
         assert_eq!(url(&signed), "https://s3.example/b/x?X-Amz-Signature=…&b=…");
         for text in [signed.as_str(), &format!("u:{CANARY}@x"), &format!("http://a@{CANARY}@b/?q={CANARY}")] {
             assert!(!text_of_url(text).contains(CANARY), "{text}");

@@ -13,7 +13,8 @@ use crate::image::Digest;
 /// The longest `Link` or `Location` that is read, in bytes.
 const MAX_URL: usize = 8 * 1024;
 
-/// The next page of a list: `Link: <…>; rel="next"` (RFC 8288), resolved against the URL that was asked for.
+/// The next page of a list: `Link: <…>; rel="next"` (RFC 8288), resolved against the URL that was asked for, whose
+/// scheme and port are kept as for [`upload_location`].
 ///
 /// # Errors
 /// What stands there is no URL or too long. Where no next page is named, the list has ended: `Ok(None)`.
@@ -21,7 +22,9 @@ pub fn next_page(headers: &HeaderMap, request: &Url) -> Result<Option<Url>, Link
     for header in headers.get_all(header::LINK) {
         let text = bounded(header.as_bytes())?;
         if let Some(target) = next_target(text) {
-            return resolve(request, target).map(Some);
+            let mut url = resolve(request, target)?;
+            keep_front(&mut url, request)?;
+            return Ok(Some(url));
         }
     }
     Ok(None)
@@ -57,13 +60,19 @@ pub fn upload_location(headers: &HeaderMap, request: &Url) -> Result<UploadLocat
     let location = headers.get(header::LOCATION).ok_or(LinkError::Missing)?;
     let mut url = resolve(request, bounded(location.as_bytes())?)?;
     url.set_fragment(None);
+    let corrected = keep_front(&mut url, request)?;
+    Ok(UploadLocation { url, corrected })
+}
+
+/// Puts scheme and port right where the registry stands behind a proxy that it does not know of; says whether it did.
+fn keep_front(url: &mut Url, request: &Url) -> Result<bool, LinkError> {
     let downgraded = request.scheme() == "https" && url.scheme() == "http";
     let port_lost = url.scheme() == request.scheme() && url.port().is_none() && request.port().is_some();
     let corrected = url.host() == request.host() && (downgraded || port_lost);
     if corrected && (url.set_scheme(request.scheme()).is_err() || url.set_port(request.port()).is_err()) {
         return Err(LinkError::NotUrl(url.to_string()));
     }
-    Ok(UploadLocation { url, corrected })
+    Ok(corrected)
 }
 
 fn bounded(header: &[u8]) -> Result<&str, LinkError> {

@@ -1,0 +1,186 @@
+//! The connections: one set for the configured origin, one for everyone else.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::Version;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect;
+
+use super::proxy::Proxies;
+use super::tls::TlsSettings;
+use super::{Origin, OutboundError, Reach, Request, Standing, Traffic, error};
+
+/// How often HTTP/2 may fail before it is given up.
+const HTTP2_PATIENCE: u32 = 2;
+
+/// Makes connections, each sort when it is first needed.
+#[derive(Debug)]
+pub(super) struct Dialer {
+    home: Origin,
+    tls: TlsSettings,
+    connect_timeout: Duration,
+    proxies: Proxies,
+    mixed: OnceLock<reqwest::Client>,
+    bulk: OnceLock<reqwest::Client>,
+    strangers: OnceLock<reqwest::Client>,
+    speaks_http2: AtomicBool,
+    http2_failures: AtomicU32,
+}
+
+impl Dialer {
+    pub(super) fn new(home: Origin, tls: TlsSettings, connect_timeout: Duration) -> Self {
+        Self {
+            home,
+            tls,
+            connect_timeout,
+            proxies: Proxies::of_system(),
+            mixed: OnceLock::new(),
+            bulk: OnceLock::new(),
+            strangers: OnceLock::new(),
+            speaks_http2: AtomicBool::new(false),
+            http2_failures: AtomicU32::new(0),
+        }
+    }
+
+    /// The connections that suit a request.
+    pub(super) fn client_for(&self, request: &Request, standing: Standing) -> Result<&reqwest::Client, OutboundError> {
+        let http2_is_broken = self.http2_failures.load(Ordering::Relaxed) >= HTTP2_PATIENCE;
+        match (standing, request.traffic) {
+            (Standing::Realm | Standing::Stranger, _) => made(&self.strangers, || self.for_strangers()),
+            // Only where HTTP/2 is spoken do bytes need connections of another kind.
+            (Standing::Home, Traffic::Bulk) if self.speaks_http2.load(Ordering::Relaxed) => {
+                made(&self.bulk, || self.at_home(true))
+            }
+            (Standing::Home, _) if http2_is_broken => made(&self.bulk, || self.at_home(true)),
+            (Standing::Home, _) => made(&self.mixed, || self.at_home(false)),
+        }
+    }
+
+    /// Takes note of the protocol of an answer.
+    pub(super) fn answered(&self, version: Version, standing: Standing) {
+        if version == Version::HTTP_2 && standing == Standing::Home {
+            self.speaks_http2.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes note of a failure: HTTP/2 that breaks again and again is not spoken any more.
+    pub(super) fn failed(&self, reason: &str) {
+        if reason.contains("http2 error") {
+            self.http2_failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The proxy through which `url` is reached.
+    pub(super) fn proxy_for(&self, url: &url::Url) -> Option<String> {
+        if self.home.reach() == Reach::Loopback { None } else { self.proxies.of(url) }
+    }
+
+    fn at_home(&self, only_http1: bool) -> Result<reqwest::Client, OutboundError> {
+        let mut builder = self.builder();
+        builder = if self.home.is_tls() {
+            self.tls.apply_at_home(builder)?
+        } else {
+            // Plain connections alone: no authority is looked up, and none is trusted.
+            builder.tls_certs_only([])
+        };
+        if only_http1 {
+            builder = builder.http1_only();
+        }
+        build(builder)
+    }
+
+    fn for_strangers(&self) -> Result<reqwest::Client, OutboundError> {
+        let guard = Guard { home: self.home.clone(), proxies: self.proxy_hosts() };
+        build(self.tls.trust(self.builder())?.http1_only().dns_resolver(Arc::new(guard)))
+    }
+
+    fn builder(&self) -> reqwest::ClientBuilder {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("tranship/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(self.connect_timeout)
+            .tcp_keepalive(Duration::from_secs(30));
+        // Nobody else can reach what only this computer can.
+        if self.home.reach() == Reach::Loopback { builder.no_proxy() } else { builder }
+    }
+
+    /// The hosts of the proxies, whose addresses are nobody's business but this computer's.
+    fn proxy_hosts(&self) -> Vec<String> {
+        let host = |scheme: &str| {
+            let anywhere = format!("{scheme}://proxied.invalid").parse().ok()?;
+            let proxy: url::Url = self.proxies.of(&anywhere)?.parse().ok()?;
+            proxy.host_str().map(str::to_owned)
+        };
+        ["http", "https"].into_iter().filter_map(host).collect()
+    }
+}
+
+fn made(
+    cell: &OnceLock<reqwest::Client>,
+    make: impl FnOnce() -> Result<reqwest::Client, OutboundError>,
+) -> Result<&reqwest::Client, OutboundError> {
+    if let Some(client) = cell.get() {
+        return Ok(client);
+    }
+    let client = make()?;
+    Ok(cell.get_or_init(|| client))
+}
+
+fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, OutboundError> {
+    builder.build().map_err(|error| {
+        let reason = error::reason_of(error);
+        OutboundError::Settings(if reason.contains("No CA certificates") {
+            "this system trusts no certificate authority: install its CA certificates (package `ca-certificates`), \
+             or name the registry's own with `--ca-cert-file`"
+                .to_owned()
+        } else {
+            format!("TLS cannot be set up: {reason}")
+        })
+    })
+}
+
+/// Looks up the names of strangers, and drops addresses that lie further inward than the registry itself: a name
+/// proves nothing about where it leads.
+struct Guard {
+    home: Origin,
+    proxies: Vec<String>,
+}
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (home, host) = (self.home.clone(), name.as_str().to_owned());
+        let trusted = self.proxies.contains(&host);
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let inward = |address: &SocketAddr| Reach::of(address.ip()) != Reach::Public;
+            if trusted || !found.iter().any(inward) {
+                return Ok(Box::new(found.into_iter()) as Addrs);
+            }
+            let reach = reach_of(&home).await;
+            let kept: Vec<SocketAddr> =
+                found.into_iter().filter(|address| reach.may_lead_to(Reach::of(address.ip()))).collect();
+            if kept.is_empty() {
+                let reason = format!("{host} is an address inside this computer or its networks, which {home} is not");
+                return Err(reason.into());
+            }
+            Ok(Box::new(kept.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Where an origin lies once its name is looked up: the innermost of its addresses.
+pub(super) async fn reach_of(origin: &Origin) -> Reach {
+    let Some(domain) = origin.domain().filter(|_| origin.reach() == Reach::Public) else { return origin.reach() };
+    let Ok(found) = tokio::net::lookup_host((domain, origin.port())).await else { return Reach::Public };
+    let reaches: Vec<Reach> = found.map(|address| Reach::of(address.ip())).collect();
+    let is = |reach| reaches.contains(&reach);
+    match () {
+        () if is(Reach::Loopback) => Reach::Loopback,
+        () if is(Reach::Private) => Reach::Private,
+        () => Reach::Public,
+    }
+}

@@ -1,0 +1,171 @@
+//! How connections are secured: which authorities are trusted, and which certificate we show.
+
+use std::path::{Path, PathBuf};
+
+use reqwest::{Certificate, ClientBuilder, Identity};
+
+use super::OutboundError;
+use crate::files;
+
+/// The most bytes of a certificate or key file that are read.
+const MAX_PEM: u64 = 1024 * 1024;
+/// The most files of one `certs.d` folder that are looked at.
+const MAX_FILES: usize = 100;
+
+/// Whether the other side's certificate has to be good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificates {
+    /// It has to.
+    Verified,
+    /// Any is taken from the configured origin. Everyone else's still has to be good.
+    Ignored,
+}
+
+/// How the connections of one registry are secured.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// Whether the configured origin's certificate has to be good.
+    pub certificates: Certificates,
+    /// Authorities that are trusted beside the platform's, PEM; each text may hold several.
+    pub authorities: Vec<Vec<u8>>,
+    /// Our certificate and its key, PEM, in one text; shown to the configured origin alone.
+    pub identity: Option<Vec<u8>>,
+}
+
+impl TlsSettings {
+    /// The platform's authorities and no certificate of ours.
+    #[must_use]
+    pub const fn new(certificates: Certificates) -> Self {
+        Self { certificates, authorities: Vec::new(), identity: None }
+    }
+
+    /// Trusts the authorities in a PEM file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn trust_file(&mut self, path: &Path) -> Result<(), OutboundError> {
+        self.authorities.push(read(path)?);
+        Ok(())
+    }
+
+    /// Shows the certificate in one PEM file with the key in another.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn show_files(&mut self, certificate: &Path, key: &Path) -> Result<(), OutboundError> {
+        let mut pem = read(certificate)?;
+        pem.push(b'\n');
+        pem.extend(read(key)?);
+        self.identity = Some(pem);
+        Ok(())
+    }
+
+    /// Takes over what docker and podman know of a registry: `DIRECTORY/HOST[:PORT]/*.crt` are authorities, and
+    /// `X.cert` with `X.key` beside it is our certificate, unless there is one already.
+    ///
+    /// # Errors
+    /// A file that is there cannot be read.
+    pub fn add_folders(&mut self, directories: &[PathBuf], address: &str) -> Result<(), OutboundError> {
+        for directory in directories {
+            let folder = directory.join(address);
+            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+            let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).take(MAX_FILES).collect();
+            paths.sort();
+            for path in paths {
+                match path.extension().and_then(|extension| extension.to_str()) {
+                    Some("crt") => self.trust_file(&path)?,
+                    Some("cert") if self.identity.is_none() => self.show_files(&path, &path.with_extension("key"))?,
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies what holds for everyone: the authorities.
+    pub(super) fn trust(&self, builder: ClientBuilder) -> Result<ClientBuilder, OutboundError> {
+        let mut certificates = Vec::new();
+        for pem in &self.authorities {
+            let found = Certificate::from_pem_bundle(pem).map_err(|_| unusable("a CA certificate is not PEM"))?;
+            if found.is_empty() {
+                return Err(unusable("a CA certificate file holds no PEM certificate"));
+            }
+            certificates.extend(found);
+        }
+        Ok(if certificates.is_empty() { builder } else { builder.tls_certs_merge(certificates) })
+    }
+
+    /// Applies what holds for the configured origin alone.
+    pub(super) fn apply_at_home(&self, builder: ClientBuilder) -> Result<ClientBuilder, OutboundError> {
+        let mut builder = match self.certificates {
+            Certificates::Verified => self.trust(builder)?,
+            Certificates::Ignored => builder.tls_danger_accept_invalid_certs(true),
+        };
+        if let Some(pem) = &self.identity {
+            let identity = Identity::from_pem(pem)
+                .map_err(|_| unusable("the client certificate and its key are not a usable PEM pair"))?;
+            builder = builder.identity(identity);
+        }
+        Ok(builder)
+    }
+}
+
+/// Where docker and podman keep what they know of registries, in the order in which it is read.
+#[must_use]
+pub fn usual_folders(home: Option<&Path>) -> Vec<PathBuf> {
+    let below_home = [".config/containers/certs.d", ".config/docker/certs.d", ".docker/certs.d"];
+    let below_home = home.into_iter().flat_map(|home| below_home.map(|folder| home.join(folder)));
+    let shared = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
+    below_home.chain(shared).collect()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, OutboundError> {
+    // Links are usual among certificates, so what the user named is followed to where it leads.
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match files::read_regular(&place, MAX_PEM) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(OutboundError::Settings(format!("the certificate file {} does not exist", path.display()))),
+        Err(error) => Err(OutboundError::Settings(format!("{error}: {}", error.source))),
+    }
+}
+
+fn unusable(text: &str) -> OutboundError {
+    OutboundError::Settings(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_docker_and_podman_are_read() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("reg.example:5000");
+        std::fs::create_dir(&folder).unwrap();
+        let key = rcgen::generate_simple_self_signed(["reg.example".to_owned()]).unwrap();
+        for (name, text) in [
+            ("ca.crt", key.cert.pem()),
+            ("client.cert", key.cert.pem()),
+            ("client.key", key.signing_key.serialize_pem()),
+            ("notes.txt", "x".to_owned()),
+        ] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        let mut settings = TlsSettings::new(Certificates::Verified);
+        settings.add_folders(&[home.path().to_owned()], "reg.example:5000").unwrap();
+        assert_eq!(settings.authorities.len(), 1);
+        assert!(settings.apply_at_home(reqwest::Client::builder()).is_ok());
+        let mut other = TlsSettings::new(Certificates::Verified);
+        other.add_folders(&[home.path().to_owned()], "reg.example").unwrap();
+        assert!(other.authorities.is_empty() && other.identity.is_none());
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_said() {
+        let mut settings = TlsSettings::new(Certificates::Verified);
+        settings.authorities.push(b"hello".to_vec());
+        assert!(settings.apply_at_home(reqwest::Client::builder()).unwrap_err().to_string().contains("no PEM"));
+        let error = settings.trust_file(Path::new("/nonexistent/ca.pem")).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/ca.pem does not exist"), "{error}");
+    }
+}
