@@ -83,25 +83,30 @@ fn store(text: &str) -> Result<Location, LocationError> {
 }
 
 fn layout(text: &str) -> Result<Location, LocationError> {
-    if let Some((directory, digest)) = text.rsplit_once('@')
-        && let Ok(digest) = digest.parse()
-    {
-        return Ok(Location::Layout { directory: directory_of(directory)?, selector: LayoutSelector::Digest(digest) });
-    }
+    let (place, digest) = match text.rsplit_once('@') {
+        Some((place, digest)) if is_like_digest(digest) => (place, Some(digest)),
+        _ => (text, None),
+    };
     // A single letter before the first colon is a drive of Windows.
-    let drive = matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
+    let drive = matches!(place.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
     let from = if drive { 2 } else { 0 };
-    let (directory, selector) = match text[from..].find(':') {
-        Some(colon) => {
-            let name = &text[from + colon + 1..];
-            if name.is_empty() {
-                return Err(LocationError::EmptyName(text.to_owned()));
-            }
-            (&text[..from + colon], LayoutSelector::Name(name.to_owned()))
-        }
-        None => (text, LayoutSelector::Only),
+    let (directory, name) = match place[from..].find(':') {
+        Some(colon) => (&place[..from + colon], Some(&place[from + colon + 1..])),
+        None => (place, None),
+    };
+    let selector = match (name, digest) {
+        (None, None) => LayoutSelector::Only,
+        (Some(""), _) => return Err(LocationError::EmptyName(text.to_owned())),
+        (Some(name), None) => LayoutSelector::Name(name.to_owned()),
+        (None, Some(digest)) => LayoutSelector::Digest(digest.parse().map_err(ReferenceError::from)?),
+        (Some(_), Some(_)) => return Err(LocationError::NameAndDigest(text.to_owned())),
     };
     Ok(Location::Layout { directory: directory_of(directory)?, selector })
+}
+
+/// Whether a digest is meant, right or wrong; a directory or a name may hold an `@` as well.
+fn is_like_digest(text: &str) -> bool {
+    text.starts_with("sha256:") || text.starts_with("sha512:")
 }
 
 fn directory_of(text: &str) -> Result<PathBuf, LocationError> {
@@ -139,6 +144,9 @@ pub enum LocationError {
     /// `oci:` without a directory.
     #[error("`oci:` needs a directory, as in `oci:DIR:NAME`")]
     NoDirectory,
+    /// `oci:DIR:NAME@DIGEST`, where either would do.
+    #[error("`oci:{}` picks an image by name and by digest; write one of them", .0.escape_debug())]
+    NameAndDigest(String),
     /// `oci:DIR:` without a name.
     #[error("the image name behind `oci:{}` is empty", .0.escape_debug())]
     EmptyName(String),
@@ -150,7 +158,7 @@ impl LocationError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Reference(error) => error.hint(),
-            Self::NoDirectory | Self::EmptyName(_) => None,
+            Self::NoDirectory | Self::EmptyName(_) | Self::NameAndDigest(_) => None,
         }
     }
 }
@@ -178,6 +186,9 @@ mod tests {
             "oci:dir:docker.io/library/alpine:3".to_owned(),
             format!("oci:dir@{digest}"),
             "oci:C:\\images:v1".to_owned(),
+            format!("oci:C:\\images@{digest}"),
+            "oci:a@b:v1".to_owned(),
+            "oci:dir:team@home".to_owned(),
         ] {
             assert_eq!(show(&text), text);
         }
@@ -196,6 +207,12 @@ mod tests {
             ("oci:", "needs a directory"),
             ("oci::v1", "needs a directory"),
             ("oci:dir:", "is empty"),
+            ("oci:dir@sha256:abcdef0", "64 hex digits"),
+            ("oci:dir@sha256:", "64 hex digits"),
+            (&format!("oci:dir:v1@{}", Digest::of(b"")), "write one of them"),
+            (&format!("oci:@{}", Digest::of(b"")), "needs a directory"),
+            ("store:a:b:c", "`:` cannot stand in the tag"),
+            ("store:a//b", "empty part"),
             ("store:", "is empty"),
             ("store:A", "`A` cannot stand"),
             ("store:a@sha256:abc", "64 hex digits"),

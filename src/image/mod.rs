@@ -15,6 +15,10 @@ mod media_type;
 mod platform;
 mod reference;
 mod repository;
+mod unambiguous;
+
+#[cfg(test)]
+mod tests;
 
 pub use address::{AddressError, RegistryAddress};
 pub use attached::{Attached, AttachedError};
