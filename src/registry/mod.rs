@@ -13,6 +13,8 @@
 
 mod body;
 mod error;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
