@@ -59,7 +59,6 @@ impl Console {
     pub fn on(streams: Streams, options: ConsoleOptions) -> Self {
         let json = options.format == OutputFormat::Json || options.progress == ProgressMode::Json;
         let colors = match options.color {
-            ColorChoice::Always => Colors::On,
             ColorChoice::Auto if streams.colorful => Colors::On,
             ColorChoice::Auto | ColorChoice::Never => Colors::Off,
         };
@@ -149,14 +148,9 @@ impl Console {
         Ok(results.reader)
     }
 
-    /// Shows an error that says itself what could not be done.
+    /// Shows an error: what could not be done in its own words, why from its sources, what to do from its hints.
     pub fn failure(&self, failure: &dyn Failure) {
-        self.show_failure(&FailureView::of(failure));
-    }
-
-    /// Shows an error as it was put together.
-    pub fn show_failure(&self, view: &FailureView) {
-        self.shared.messages.failure(view);
+        self.shared.messages.failure(&FailureView::of(failure));
     }
 
     /// Says something that the user should know though the work goes on; each text once.

@@ -16,7 +16,7 @@ const MAX_CAUSES: usize = 16;
 
 /// An error as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailureView {
+pub(super) struct FailureView {
     kind: FailureKind,
     message: String,
     causes: Vec<String>,
@@ -25,20 +25,10 @@ pub struct FailureView {
 }
 
 impl FailureView {
-    /// The view of an error that says itself what could not be done.
-    #[must_use]
-    pub fn of(failure: &dyn Failure) -> Self {
+    /// The view of an error: its own words say what could not be done, its sources why.
+    pub(super) fn of(failure: &dyn Failure) -> Self {
         let message = failure.to_string();
         let causes = causes(&message, failure.source());
-        Self { kind: failure.kind(), message, causes, hints: hints(failure), answer: failure.answer() }
-    }
-
-    /// The view of an error that kept something from being done: `doing` is the whole sentence, e.g.
-    /// "cannot copy `a` to `b`".
-    #[must_use]
-    pub fn doing(doing: impl Into<String>, failure: &(impl Failure + Sized)) -> Self {
-        let message = doing.into();
-        let causes = causes(&message, Some(failure));
         Self { kind: failure.kind(), message, causes, hints: hints(failure), answer: failure.answer() }
     }
 
@@ -96,7 +86,7 @@ fn causes(message: &str, first: Option<&(dyn Error + 'static)>) -> Vec<String> {
     said.split_off(1)
 }
 
-fn hints(failure: &(impl Failure + ?Sized)) -> Vec<String> {
+fn hints(failure: &dyn Failure) -> Vec<String> {
     let mut hints: Vec<String> = Vec::new();
     for hint in failure.hints() {
         if !hints.contains(&hint) {
@@ -122,9 +112,28 @@ mod tests {
             .caused_by(reset)
     }
 
+    /// An error that puts what was tried before what happened, as commands do.
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot copy `a:1` to `localhost:5000/a:1`")]
+    struct Copying(#[source] registry::Error);
+
+    impl Failure for Copying {
+        fn kind(&self) -> FailureKind {
+            Failure::kind(&self.0)
+        }
+
+        fn hints(&self) -> Vec<String> {
+            self.0.hints()
+        }
+
+        fn answer(&self) -> Option<Answer> {
+            self.0.answer()
+        }
+    }
+
     #[test]
     fn an_error_is_what_could_not_be_done_why_and_what_to_do() {
-        let view = FailureView::doing("cannot copy `a:1` to `localhost:5000/a:1`", &refused());
+        let view = FailureView::of(&Copying(refused()));
         insta::assert_snapshot!(view.text(Colors::Off), @r"
         error: cannot copy `a:1` to `localhost:5000/a:1`
           because: the registry refused the blob: UNAUTHORIZED (HTTP 401)
@@ -142,12 +151,12 @@ mod tests {
 
     #[test]
     fn an_error_object_has_the_fields_of_the_contract() {
-        let view = FailureView::doing("cannot copy", &refused());
+        let view = FailureView::of(&Copying(refused()));
         insta::assert_snapshot!(serde_json::to_string_pretty(&view.fields()).unwrap(), @r#"
         {
           "type": "error",
           "kind": "denied",
-          "message": "cannot copy",
+          "message": "cannot copy `a:1` to `localhost:5000/a:1`",
           "causes": [
             "the registry refused the blob: UNAUTHORIZED (HTTP 401)",
             "connection\r\nreset \u001b[31mred"

@@ -21,7 +21,6 @@ mod terminal;
 
 pub use console::{Console, Reader};
 pub use escape::{Shown, escape};
-pub use failure::FailureView;
 pub use page::{Page, Report};
 pub use prompt::{Confirmation, PromptError};
 pub use quantity::{age, duration, size};

@@ -53,8 +53,6 @@ pub enum ColorChoice {
     /// On a terminal that has colours, and without `NO_COLOR`.
     #[default]
     Auto,
-    /// Always.
-    Always,
     /// Never.
     Never,
 }
