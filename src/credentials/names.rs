@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::image::RegistryAddress;
+
 /// The longest vault name and key: as a part of a file's name and of a variable's.
 const MAX_WORD: usize = 64;
 /// The longest secret name: `login` names its secrets by a registry's address, a host of 253 characters and a port.
@@ -59,6 +61,28 @@ impl FromStr for KeyName {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let rule = Rule { kind: "key", longest: MAX_WORD, good, shown: "letters, digits, `.`, `_` and `-`" };
         rule.check(text).map(|()| Self(text.into()))
+    }
+}
+
+impl VaultName {
+    /// A name that is written in the program.
+    pub(super) fn known(name: &'static str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl SecretName {
+    /// The name of the secret that `login` keeps for a registry: its address.
+    #[must_use]
+    pub fn of_registry(registry: &RegistryAddress) -> Self {
+        Self(registry.to_string().into())
+    }
+}
+
+impl KeyName {
+    /// A key that is written in the program.
+    pub(super) fn known(key: &'static str) -> Self {
+        Self(key.into())
     }
 }
 
@@ -236,8 +260,11 @@ mod tests {
         for text in ["username", "identity-token", "tls.key", "_x"] {
             assert_eq!(text.parse::<KeyName>().unwrap().as_str(), text);
         }
-        let longest = format!("{}:65535", "h".repeat(253));
-        assert!(longest.parse::<SecretName>().is_ok());
+        let label = "h".repeat(62);
+        for registry in ["docker.io", "[::1]:5000", &format!("{label}.{label}.{label}.{label}:65535")] {
+            let name = SecretName::of_registry(&registry.parse().unwrap());
+            assert_eq!(name.as_str().parse(), Ok(name));
+        }
     }
 
     #[test]
