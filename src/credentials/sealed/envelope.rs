@@ -241,6 +241,28 @@ mod tests {
         assert_eq!(Envelope::parse(&file).unwrap().derivation.key(b"p"), Err(EnvelopeError::Costs));
     }
 
+    /// Made with libargon2 and libsodium: files of version 1 open for ever.
+    #[test]
+    fn a_file_that_others_made_opens_and_is_made_again() {
+        let expected = concat!(
+            "7472616e736869702d7661756c740a01000000400000000200000001000102030405060708090a0b0c0d0e0f",
+            "6465666768696a6b6c6d6e6f707172737475767778797a7bc048eac4b70b4044a743ad7daedf90c0ddccd7ce",
+            "00df8994b5144afda02a1cf7a3a347e2504ae87b4d34458cd647cb8155b2775146fab254c0fe98ab05f14bbc",
+            "0c7cb0",
+        );
+        let derivation = Derivation {
+            cost: Cost { memory_kib: 64, passes: 2, lanes: 1 },
+            salt: std::array::from_fn(|byte| u8::try_from(byte).unwrap()),
+        };
+        let key = derivation.key(b"correct horse").unwrap();
+        let nonce = std::array::from_fn(|byte| 100 + u8::try_from(byte).unwrap());
+        let content = br#"{"a":{"token":"t"}}"#;
+        let file = seal_with(&derivation, &key, content, nonce).unwrap();
+        let hex: Vec<_> = file.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex.concat(), expected);
+        assert_eq!(open(&file, "correct horse").as_deref(), Some(&content[..]));
+    }
+
     proptest! {
         #[test]
         fn what_was_sealed_opens_with_its_passphrase_alone(passphrase in ".{0,12}", other in ".{0,12}", content in proptest::collection::vec(any::<u8>(), 0..200)) {
