@@ -5,8 +5,7 @@
 //! and its vault cannot be read, that is an error and not the absence of a credential.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::vault::{LOGIN, VaultError, Vaults, on_own_thread};
 use super::{Credential, SecretData, SecretName, VaultName, VaultSettings};
 use crate::failure::{Failure, FailureKind};
-use crate::files::{Access, Disk, FileError, Lock, LockError, Places, Sharing, write_atomically};
+use crate::files::{Access, Disk, FileError, Lock, LockError, Places, Sharing, read_regular, write_atomically};
 use crate::image::RegistryAddress;
 
 /// The largest list that is read, in bytes.
@@ -45,12 +44,9 @@ impl LoginsFile {
     }
 
     fn read(&self) -> Result<Logins, LoginsError> {
-        let file = match File::open(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Logins::new()),
-            opened => opened.map_err(FileError::of("read", &self.path))?,
-        };
-        let document: Document = serde_json::from_reader(file.take(MAX_FILE))
-            .map_err(|error| LoginsError::Form { path: self.path.clone(), source: error })?;
+        let Some(text) = read_regular(&self.path, MAX_FILE)? else { return Ok(Logins::new()) };
+        let document: Document =
+            serde_json::from_slice(&text).map_err(|source| LoginsError::Form { path: self.path.clone(), source })?;
         Ok(document.logins)
     }
 

@@ -41,13 +41,32 @@ pub fn open_regular(path: &Path) -> Result<Option<(File, u64)>, FileError> {
 /// As [`open_regular`], and where the file has more than `at_most` bytes.
 pub fn read_regular(path: &Path, at_most: u64) -> Result<Option<Vec<u8>>, FileError> {
     let Some((file, length)) = open_regular(path)? else { return Ok(None) };
+    read_opened(path, file, length, at_most).map(Some)
+}
+
+/// Reads a file that the user names or keeps, links followed; `None` where nothing has that name.
+///
+/// # Errors
+/// The system says why it cannot be read, or the file has more than `at_most` bytes.
+pub fn read_following_links(path: &Path, at_most: u64) -> Result<Option<Vec<u8>>, FileError> {
+    let file = match File::open(path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        opened => opened.map_err(FileError::of("read", path))?,
+    };
+    let length = file.metadata().map_err(FileError::of("read", path))?.len();
+    read_opened(path, file, length, at_most).map(Some)
+}
+
+fn read_opened(path: &Path, file: File, length: u64, at_most: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::with_capacity(usize::try_from(length.min(at_most)).unwrap_or_default());
     file.take(at_most.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::of("read", path))?;
     if bytes.len() as u64 > at_most {
         let long = io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {at_most} bytes"));
         return Err(FileError::new("read", path, long));
     }
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
 fn not_regular() -> io::Error {
@@ -92,5 +111,12 @@ mod tests {
             let error = read_regular(path, 10).expect_err("refused").source.to_string();
             assert!(error.contains("no regular file"), "{}: {error}", path.display());
         }
+        std::fs::write(home.path().join("file"), "abc").unwrap();
+        std::os::unix::fs::symlink("file", home.path().join("alias")).unwrap();
+        assert_eq!(read_following_links(&home.path().join("alias"), 3).unwrap().unwrap(), b"abc");
+        assert!(read_following_links(&home.path().join("alias"), 2).is_err());
+        assert!(read_following_links(Path::new("/dev/zero"), 10).is_err());
+        assert!(read_following_links(home.path(), 10).is_err());
+        assert!(read_following_links(&home.path().join("missing"), 10).unwrap().is_none());
     }
 }

@@ -11,8 +11,7 @@ mod helper;
 pub use file::EntryError;
 pub use helper::HelperError;
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use self::file::{AuthFile, Scope};
 use super::vault::{Vault, VaultError};
 use super::{Backend, Credential, SecretData, SecretName, Variables, VaultName};
 use crate::failure::{Failure, FailureKind};
-use crate::files::FileError;
+use crate::files::{FileError, read_following_links};
 use crate::image::{RegistryAddress, RepositoryName};
 
 /// The largest file that is read, in bytes.
@@ -136,17 +135,7 @@ fn system_runtime() -> Option<PathBuf> {
 
 /// Reads one file; `None` where it is not there. An empty one says nothing.
 fn read(path: &Path) -> Result<Option<AuthFile>, DockerError> {
-    let file = match File::open(path) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
-        opened => opened.map_err(FileError::of("read", path))?,
-    };
-    let mut text = Zeroizing::new(Vec::new());
-    file.take(MAX_FILE + 1).read_to_end(&mut text).map_err(FileError::of("read", path))?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_FILE) {
-        return Err(FileError::new("read", path, io::ErrorKind::FileTooLarge.into()).into());
-    }
+    let Some(text) = read_following_links(path, MAX_FILE)?.map(Zeroizing::new) else { return Ok(None) };
     if text.trim_ascii().is_empty() {
         return Ok(Some(AuthFile::default()));
     }

@@ -12,8 +12,7 @@ pub use passphrase::PassphraseError;
 pub(super) use passphrase::Passphrases;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,7 +25,7 @@ use super::data::Exposed;
 use super::vault::{Vault, VaultError, on_own_thread};
 use super::{SecretData, SecretName, VaultName};
 use crate::failure::{Failure, FailureKind};
-use crate::files::{Access, Disk, FileError, Lock, LockError, Places, Sharing, write_atomically};
+use crate::files::{Access, Disk, FileError, Lock, LockError, Places, Sharing, read_regular, write_atomically};
 
 /// The largest vault file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 20;
@@ -170,7 +169,7 @@ impl SealedFile {
 
     /// Reads and decrypts the file, with the known key where it is that file's, else with the passphrase.
     fn open(&self, known: &mut Option<Known>) -> Result<Option<(Known, Secrets)>, SealedError> {
-        let Some(bytes) = read_bounded(&self.path)? else { return Ok(None) };
+        let Some(bytes) = read_regular(&self.path, MAX_FILE)? else { return Ok(None) };
         let envelope = Envelope::parse(&bytes).map_err(|error| self.envelope_error(error))?;
         let with = match known.take() {
             Some(known) if known.derivation == envelope.derivation => known,
@@ -206,20 +205,6 @@ impl SealedFile {
 
     fn wrong_passphrase(&self) -> SealedError {
         SealedError::WrongPassphrase { vault: self.vault.clone(), path: self.path.clone() }
-    }
-}
-
-fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(FileError::of("read", path))?,
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(FileError::of("read", path))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE) {
-        Ok(Some(bytes))
-    } else {
-        Err(FileError::new("read", path, io::ErrorKind::FileTooLarge.into()))
     }
 }
 

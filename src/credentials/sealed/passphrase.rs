@@ -1,7 +1,6 @@
 //! Where the passphrase of an encrypted vault file comes from.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use zeroize::Zeroizing;
 use super::super::vault::Prompt;
 use super::super::{Variables, VaultName};
 use crate::failure::{Failure, FailureKind};
-use crate::files::FileError;
+use crate::files::{FileError, read_following_links};
 
 /// The largest key file, in bytes.
 const MAX_KEY_FILE: u64 = 1 << 20;
@@ -65,14 +64,12 @@ impl Passphrases {
 }
 
 fn read_key_file(path: &Path) -> Result<Passphrase, PassphraseError> {
-    let mut key = Zeroizing::new(Vec::new());
-    let read = File::open(path).and_then(|file| file.take(MAX_KEY_FILE + 1).read_to_end(&mut key));
-    let read = read.map_err(FileError::of("read the key file", path))?;
-    match u64::try_from(read) {
-        Ok(0) => Err(FileError::new("use the empty key file", path, io::ErrorKind::InvalidData.into()).into()),
-        Ok(1..=MAX_KEY_FILE) => Ok(key),
-        _ => Err(FileError::new("read the key file", path, io::ErrorKind::FileTooLarge.into()).into()),
+    let key = read_following_links(path, MAX_KEY_FILE)?.map(Zeroizing::new);
+    let key = key.ok_or_else(|| FileError::new("read the key file", path, io::ErrorKind::NotFound.into()))?;
+    if key.is_empty() {
+        return Err(FileError::new("use the empty key file", path, io::ErrorKind::InvalidData.into()).into());
     }
+    Ok(key)
 }
 
 /// Why there is no passphrase.
