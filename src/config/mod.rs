@@ -1,9 +1,34 @@
-//! The configuration document: what it can say, and how it is read and edited.
+//! The configuration document: what it can say, and how it is read, asked and changed.
 //!
-//! The session and the commands use it. It names vaults and secrets and never holds the value of one.
+//! [`ConfigFile`] is the file, [`Config`] what it says, [`DocumentPath`] with [`Change`] are supctl's verbs on the
+//! same document. The session and the commands use them. It names vaults and secrets and never holds the value of
+//! one: what is written for a path into a vault becomes a [`SecretBody`], which the command hands to the vault.
 
+mod action;
+mod change;
+mod document;
+mod error;
+mod file;
 mod model;
+mod path;
+mod problem;
+mod reader;
+mod schema;
+mod secret;
+mod setting;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod write;
 
+pub use action::{Action, ActionError, ActionPlatforms};
+pub use change::{Body, Change};
+pub use error::ConfigError;
+pub use file::{ConfigFile, Mode};
 pub use model::{
     Config, DEFAULT_CONCURRENCY, Limits, RemoteRegistry, Settings, Site, SiteName, SiteNameError, TlsMode, TlsModeError,
 };
+pub use path::{DocumentPath, PathError, Verb};
+pub use problem::{Origin, Problem};
+pub use secret::SecretBody;
+pub use setting::{SettingKey, SettingKeyError};

@@ -117,13 +117,20 @@ impl Document {
         let Ok(key) = serde_yaml::to_string(key) else {
             return Self::of(&value).map_err(EditError::from);
         };
-        let plain = matches!(self.value(), Value::Mapping(_) | Value::Sequence(_));
-        let text = if plain { format!("{}:\n{}", key.trim_end(), indented(self.text())) } else { String::new() };
+        let text = match self.value() {
+            Value::Mapping(_) => format!("{}:\n{}", key.trim_end(), indented(self.text())),
+            // As most people write a list.
+            Value::Sequence(_) => format!("{}:\n{}", key.trim_end(), self.text()),
+            _ => String::new(),
+        };
         Self::in_words_or_as(&text, &value)
     }
 
     /// This document as the only item of a sequence.
-    fn as_item(&self) -> Result<Self, EditError> {
+    ///
+    /// # Errors
+    /// As [`Document::below`].
+    pub fn as_item(&self) -> Result<Self, EditError> {
         let text = format!("-{}", indented(self.text()).strip_prefix(' ').unwrap_or_default());
         Self::in_words_or_as(&text, &Value::Sequence(vec![self.value().clone()]))
     }

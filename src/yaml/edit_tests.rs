@@ -50,7 +50,7 @@ fn missing_parents_are_made_in_block_form() {
     for (text, head) in [("", ""), ("# mine\n", "# mine\n"), ("{}\n", ""), ("# a\n{} # b\n", "# a\n")] {
         let pushed = edited(text, |document| document.push(&["list".into()], &certificate));
         let tail = if text.contains("# b") { "# b\n" } else { "" };
-        assert_eq!(pushed, format!("{head}list:\n  - address: x\n    ca-cert: |\n      one\n      two\n{tail}"));
+        assert_eq!(pushed, format!("{head}list:\n- address: x\n  ca-cert: |\n    one\n    two\n{tail}"));
     }
     for text in ["list: []\n", "list:\n"] {
         let pushed = edited(text, |document| document.push(&["list".into()], &certificate));

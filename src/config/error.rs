@@ -1,0 +1,106 @@
+//! What can go wrong with the configuration.
+
+use std::path::PathBuf;
+
+use super::path::{PathError, Verb};
+use super::problem::Problem;
+use super::setting::SettingKeyError;
+use crate::failure::{Failure, FailureKind};
+use crate::files::{FileError, LockError};
+use crate::yaml::EditError;
+
+/// Why the configuration cannot be read, shown or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Another process is changing the file.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// What it says is wrong, in one place or several; never empty.
+    #[error("{}", summary(.0))]
+    Invalid(Vec<Problem>),
+    /// An entry that should be made is there.
+    #[error("{what} is there already")]
+    Exists {
+        /// The entry.
+        what: String,
+    },
+    /// An entry that is named is not there.
+    #[error("there is no {what}")]
+    Missing {
+        /// The entry.
+        what: String,
+    },
+    /// The text cannot be changed in this place.
+    #[error("cannot change {}", path.display())]
+    Edit {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: EditError,
+    },
+    /// The path is none.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The key is no setting.
+    #[error(transparent)]
+    Setting(#[from] SettingKeyError),
+    /// The verb does not go with the path.
+    #[error("`{verb}` does not go with `{path}`")]
+    Verb {
+        /// The verb.
+        verb: Verb,
+        /// The path, as written.
+        path: String,
+    },
+}
+
+fn summary(problems: &[Problem]) -> String {
+    match problems {
+        [] => "the configuration is wrong".to_owned(),
+        [one] => one.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
+
+impl ConfigError {
+    /// Everything that is wrong in what was read, for `config validate`; empty where the failure is another.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Invalid(problems) => problems,
+            _ => &[],
+        }
+    }
+}
+
+impl Failure for ConfigError {
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::File(error) => error.kind(),
+            Self::Lock(error) => error.kind(),
+            Self::Invalid(_) | Self::Path(_) | Self::Setting(_) | Self::Verb { .. } => FailureKind::Usage,
+            Self::Exists { .. } => FailureKind::Failed,
+            Self::Missing { .. } => FailureKind::NotFound,
+            Self::Edit { source, .. } => source.kind(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::File(error) => error.hints(),
+            Self::Lock(error) => error.hints(),
+            Self::Invalid(problems) if problems.len() > 1 => {
+                vec!["run `tranship config validate` to see everything that is wrong".to_owned()]
+            }
+            Self::Exists { .. } => {
+                vec!["use `replace` to put another in its place, or `merge` to change parts of it".to_owned()]
+            }
+            Self::Edit { source, .. } => source.hints(),
+            Self::Path(error) => error.hints(),
+            Self::Invalid(_) | Self::Missing { .. } | Self::Setting(_) | Self::Verb { .. } => Vec::new(),
+        }
+    }
+}

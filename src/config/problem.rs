@@ -1,0 +1,94 @@
+//! What is wrong in a text, and on which line.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::yaml::{Positions, Step};
+
+/// Where a text comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The configuration file.
+    File(PathBuf),
+    /// What a command was given on its standard input.
+    Input,
+    /// A value of the command line, for the setting or flag of this name.
+    Value(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Input => f.write_str("standard input"),
+            Self::Value(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One thing that is wrong, or has no effect, in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where the text comes from.
+    pub origin: Origin,
+    /// The line, counted from 1; none for a value of the command line.
+    pub line: Option<usize>,
+    /// What is wrong, as a sentence without a full stop. Never holds a value that could be a secret.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.origin, self.what),
+            None => write!(f, "{}: {}", self.origin, self.what),
+        }
+    }
+}
+
+/// What was found while reading, by its place; becomes a [`Problem`] when the lines are looked up.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) path: Vec<Step>,
+    pub(super) what: String,
+}
+
+/// Looks up the lines. Only where something was found: it takes a second parser.
+pub(super) fn located(findings: Vec<Finding>, origin: &Origin, positions: impl FnOnce() -> Positions) -> Vec<Problem> {
+    if findings.is_empty() {
+        return Vec::new();
+    }
+    let positions = positions();
+    let line = |path: &[Step]| (!matches!(origin, Origin::Value(_))).then(|| positions.line(path));
+    let problem = |Finding { path, what }| Problem { origin: origin.clone(), line: line(&path), what };
+    findings.into_iter().map(problem).collect()
+}
+
+/// The known word that `word` was probably meant to be.
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let far = (word.chars().count() / 3).max(2);
+    let measured = known.into_iter().map(|candidate| (strsim::osa_distance(word, candidate), candidate));
+    measured.filter(|(distance, _)| *distance <= far).min().map(|(_, candidate)| candidate)
+}
+
+/// `; did you mean …?`, or what there is.
+pub(super) fn suggestion(word: &str, known: &[&str]) -> String {
+    match nearest(word, known.iter().copied()) {
+        Some(nearest) => format!("; did you mean `{nearest}`?"),
+        None => format!("; known are {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word() {
+        let known = ["address", "ca-cert", "ca-cert-file", "tls"];
+        assert_eq!(nearest("adress", known), Some("address"));
+        assert_eq!(nearest("ca-crt", known), Some("ca-cert"));
+        assert_eq!(nearest("cacertfile", known), Some("ca-cert-file"));
+        assert_eq!(nearest("something", known), None);
+    }
+}
