@@ -19,6 +19,9 @@ use crate::failure::{Failure, FailureKind};
 /// How long a call may take. Unlocking asks the person at the desktop, so this is no network's time limit.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The account of an entry that only tries whether there can be one. No secret can have this name.
+const PROBE: &str = "(trial)";
+
 /// Reaches the keychain; it blocks.
 pub type Opener = Arc<dyn Fn() -> Result<Arc<CredentialStore>, String> + Send + Sync>;
 
@@ -140,8 +143,15 @@ impl Vault for Keychain {
         Ok(accounts.iter().filter_map(|account| account.parse().ok()).collect())
     }
 
+    /// Writes an entry that is no secret's and removes it: a keychain that can be searched may still have no place
+    /// to write to.
     async fn prepare(&self) -> Result<(), VaultError> {
-        self.list().await.map(drop)
+        let service = self.service();
+        let work = move |store: &CredentialStore| {
+            store.build(&service, PROBE, None)?.set_secret(b"{}")?;
+            delete(store, &service, PROBE).map(drop)
+        };
+        Ok(self.ask(work).await?)
     }
 
     async fn clear(&self) -> Result<(), VaultError> {
@@ -169,8 +179,8 @@ pub enum Reason {
     /// There is none: no session bus, no service on it.
     #[error("this session has none ({0})")]
     Absent(String),
-    /// It is locked, and was not unlocked.
-    #[error("it is locked or refuses ({0})")]
+    /// It is locked and was not unlocked, or nobody has made a collection in it yet.
+    #[error("it is locked, not set up, or refuses ({0})")]
     Locked(String),
     /// It did not answer.
     #[error("it did not answer within {} s; it may be waiting to be unlocked", .0.as_secs())]
@@ -262,6 +272,18 @@ mod tests {
         keychain.clear().await.unwrap();
         assert!(keychain.get(&name("a")).await.unwrap().is_none());
         assert!(store.build("tranship/v2", "c", None).unwrap().get_password().is_ok());
+    }
+
+    #[tokio::test]
+    async fn preparing_tries_to_write_and_leaves_nothing() {
+        let (keychain, store) = mock();
+        keychain.prepare().await.unwrap();
+        let trial = store.build("tranship/v", PROBE, None).unwrap();
+        assert!(matches!(trial.get_secret(), Err(PlatformError::NoEntry)));
+        assert!(PROBE.parse::<SecretName>().is_err());
+        let mock = trial.as_any().downcast_ref::<keyring_core::mock::Cred>().unwrap();
+        mock.set_error(PlatformError::NoStorageAccess("no collection".into()));
+        assert!(keychain.prepare().await.unwrap_err().to_string().contains("not set up"));
     }
 
     #[tokio::test]
