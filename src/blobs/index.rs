@@ -40,6 +40,15 @@ pub struct Entry {
 }
 
 impl Entry {
+    fn new(name: Option<&str>, manifest: &Descriptor) -> Result<Self> {
+        let mut descriptor = manifest.clone();
+        if let Some(name) = name {
+            descriptor.annotations.insert(REF_NAME.to_owned(), name.to_owned());
+        }
+        let raw = to_raw_value(&descriptor).map_err(unwritable)?;
+        Ok(Self { descriptor, raw })
+    }
+
     /// The manifest.
     #[must_use]
     pub const fn descriptor(&self) -> &Descriptor {
@@ -71,17 +80,21 @@ impl Index {
     /// # Errors
     /// `Storage` where the entry cannot be written as JSON.
     pub fn put(&mut self, name: Option<&str>, manifest: &Descriptor) -> Result<()> {
-        let mut descriptor = manifest.clone();
-        if let Some(name) = name {
-            descriptor.annotations.insert(REF_NAME.to_owned(), name.to_owned());
-        }
-        let raw = to_raw_value(&descriptor).map_err(unwritable)?;
-        let entry = Entry { descriptor, raw };
+        let entry = Entry::new(name, manifest)?;
         let same = |old: &Entry| old.name() == name && (name.is_some() || old.descriptor.digest == manifest.digest);
         match self.entries.iter().position(same) {
             Some(place) => self.entries[place] = entry,
             None => self.entries.push(entry),
         }
+        Ok(())
+    }
+
+    /// Puts an image in whose name is known to be free.
+    ///
+    /// # Errors
+    /// As [`Index::put`].
+    pub fn append(&mut self, name: &str, manifest: &Descriptor) -> Result<()> {
+        self.entries.push(Entry::new(Some(name), manifest)?);
         Ok(())
     }
 

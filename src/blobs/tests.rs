@@ -137,7 +137,7 @@ async fn whichever_call_fails_a_blob_is_whole_or_not_there_and_a_rerun_succeeds(
             let faulty = BlobDirectory::new(home.path(), Arc::new(disk.clone()));
             let written = put(&faulty, &descriptor, &content).await;
             assert_eq!(written.is_err(), disk.has_failed(), "{failing:?} {fails_at}");
-            let healthy = directory(home.path());
+            let healthy = BlobDirectory::new(home.path(), Arc::new(FaultyDisk::healthy()));
             if healthy.has(&descriptor).unwrap() {
                 assert_eq!(read(&healthy, &descriptor, ByteRange::ALL).await.unwrap(), content);
             }

@@ -1,0 +1,59 @@
+//! Removing tags and manifests from the store. Their content stays until nothing names it and `prune` runs.
+
+use async_trait::async_trait;
+
+use super::{Shared, Store};
+use crate::image::{Digest, RepositoryName, Selector, Tag};
+use crate::registry::{Remover, Result};
+
+#[async_trait]
+impl Remover for Store {
+    async fn remove_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<()> {
+        let (repository, tag) = (repository.clone(), tag.clone());
+        self.with(move |shared| shared.remove_tag(&repository, &tag)).await
+    }
+
+    async fn remove_manifest(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.with(move |shared| shared.remove_manifest(&repository, &digest)).await
+    }
+}
+
+impl Shared {
+    fn remove_tag(&self, name: &RepositoryName, tag: &Tag) -> Result<()> {
+        let repository = self.repository(name);
+        if repository.tag(tag)?.is_none() {
+            return Err(self.missing(&format!("tag `{tag}` in {name}")));
+        }
+        let _lock = repository.lock()?;
+        self.touch(name, Selector::Tag(tag.clone()));
+        repository.remove_tag(tag)?;
+        self.settle()
+    }
+
+    fn remove_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<()> {
+        let repository = self.repository(name);
+        let by_digest = Selector::Digest(digest.clone());
+        if self.look_up(name, &by_digest)?.is_none() {
+            return Err(self.missing(&format!("manifest {digest} in {name}")));
+        }
+        let _lock = repository.lock()?;
+        // What points at the manifest goes first, so that nothing ever points at what is not there.
+        for tag in repository.tags()? {
+            if repository.tag(&tag)?.is_some_and(|found| found.digest == *digest) {
+                self.touch(name, Selector::Tag(tag.clone()));
+                repository.remove_tag(&tag)?;
+            }
+        }
+        self.touch(name, by_digest.clone());
+        repository.remove_named(digest)?;
+        // A manifest whose content is damaged is removed all the same; its subject is not known then.
+        if let Ok(manifest) = self.read_manifest(name, &by_digest)
+            && let Some(subject) = manifest.manifest().subject()
+        {
+            repository.remove_referrer(&subject.digest, digest)?;
+        }
+        repository.remove_manifest(digest)?;
+        self.settle()
+    }
+}

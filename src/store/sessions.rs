@@ -1,0 +1,177 @@
+//! Running pushes, and the `index.json` that follows from them.
+//!
+//! A push holds the lock of a file in `leases/`; the system lets it go when the process ends, however it ends. A
+//! lease without a lock is that of a push that did not come to its end, so what it moved may be missing in
+//! `index.json`: then the file is derived anew from all facts, else only what this process touched is.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Shared, Store, Touched, membership, storage};
+use crate::blobs::{Index, not_locked, update_index};
+use crate::files::{FileError, Lock, Sharing};
+use crate::image::{Descriptor, Digest, RepositoryName, Selector};
+use crate::registry::{Error, ErrorKind, PushSession, Result};
+
+/// How long a lease that is being judged by another process may be held by it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Store {
+    /// Begins a push.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub(super) async fn lease(&self, repository: &RepositoryName) -> Result<Box<dyn PushSession>> {
+        let lease = self
+            .with(|shared| {
+                shared.prepare()?;
+                Lease::take(&shared.leases())
+            })
+            .await?;
+        self.shared.sessions.fetch_add(1, Ordering::SeqCst);
+        Ok(Box::new(Session { lease: Some(lease), store: self.clone(), repository: repository.clone() }))
+    }
+}
+
+/// A running push of this process.
+struct Session {
+    lease: Option<Lease>,
+    store: Store,
+    repository: RepositoryName,
+}
+
+#[async_trait]
+impl PushSession for Session {
+    async fn finish(mut self: Box<Self>, image: &Digest) -> Result<()> {
+        let (repository, image) = (self.repository.clone(), image.clone());
+        self.store.with(move |shared| shared.finish(&repository, &image)).await?;
+        if let Some(lease) = self.lease.take() {
+            self.store.with(move |shared| lease.end(shared)).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.store.shared.sessions.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A file in `leases/` and its lock.
+struct Lease {
+    path: PathBuf,
+    lock: Lock,
+}
+
+impl Lease {
+    fn take(leases: &Path) -> Result<Self> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|error| {
+            Error::new(ErrorKind::Storage, "the system gives no random bytes").caused_by(std::io::Error::other(error))
+        })?;
+        let path = leases.join(format!("{:032x}", u128::from_ne_bytes(random)));
+        let lock = Lock::take(&path, Sharing::Exclusive, PATIENCE).map_err(not_locked)?;
+        Ok(Self { path, lock })
+    }
+
+    /// Takes the lease of a push that did not come to its end; `None` where it is still running.
+    fn take_stale(path: PathBuf) -> Option<Self> {
+        let lock = Lock::take(&path, Sharing::Exclusive, Duration::ZERO).ok()?;
+        Some(Self { path, lock })
+    }
+
+    fn end(self, shared: &Shared) -> Result<()> {
+        let removed = shared.disk.remove(&self.path);
+        drop(self.lock);
+        removed.map_err(|error| storage(FileError::new("remove", &self.path, error)))
+    }
+}
+
+impl Shared {
+    fn leases(&self) -> PathBuf {
+        self.root.join("leases")
+    }
+
+    /// Ends the push of `image`: where it came without a tag, it is kept for its own sake.
+    fn finish(&self, name: &RepositoryName, image: &Digest) -> Result<()> {
+        let by_digest = (name.clone(), Selector::Digest(image.clone()));
+        let untagged = self.touched.lock().unwrap_or_else(PoisonError::into_inner).contains(&by_digest);
+        if untagged && self.look_up(name, &by_digest.1)?.is_some() {
+            self.repository(name).set_named(image)?;
+        }
+        self.write_index()
+    }
+
+    /// Derives `index.json` from the facts.
+    pub(super) fn write_index(&self) -> Result<()> {
+        let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        let stale = self.stale_leases();
+        let written = update_index(&*self.disk, &self.root, |index| match index {
+            Ok(index) if stale.is_empty() => self.changed(index, &touched),
+            _ => self.derived(),
+        });
+        if let Err(error) = written {
+            self.touched.lock().unwrap_or_else(PoisonError::into_inner).extend(touched);
+            return Err(error);
+        }
+        stale.into_iter().try_for_each(|lease| lease.end(self))
+    }
+
+    fn stale_leases(&self) -> Vec<Lease> {
+        let entries = self.leases().read_dir().into_iter().flatten().flatten();
+        entries.filter_map(|entry| Lease::take_stale(entry.path())).collect()
+    }
+
+    /// `index` with what was touched as it is now.
+    fn changed(&self, mut index: Index, touched: &BTreeSet<Touched>) -> Result<Index> {
+        for one in touched {
+            let full_name = full_name(one);
+            match self.listed(one)? {
+                Some(manifest) => index.put(Some(&full_name), &manifest)?,
+                None => index.remove(&full_name),
+            }
+        }
+        Ok(index)
+    }
+
+    /// The index of everything that has a name.
+    fn derived(&self) -> Result<Index> {
+        let mut index = Index::default();
+        for name in membership::repositories(&self.root)? {
+            let repository = self.repository(&name);
+            let tags = repository.tags()?.into_iter().map(Selector::Tag);
+            for selector in tags.chain(repository.named()?.into_iter().map(Selector::Digest)) {
+                let one = (name.clone(), selector);
+                if let Some(manifest) = self.listed(&one)? {
+                    index.append(&full_name(&one), &manifest)?;
+                }
+            }
+        }
+        Ok(index)
+    }
+
+    /// What stands in `index.json` under a name: a tag, or a manifest that is kept for its own sake.
+    fn listed(&self, (name, selector): &Touched) -> Result<Option<Descriptor>> {
+        match selector {
+            Selector::Tag(tag) => self.repository(name).tag(tag),
+            Selector::Digest(digest) if self.repository(name).is_named(digest) => {
+                self.repository(name).manifest(digest)
+            }
+            Selector::Digest(_) => Ok(None),
+        }
+    }
+}
+
+/// The name of an image in `index.json`.
+fn full_name((name, selector): &Touched) -> String {
+    match selector {
+        Selector::Tag(tag) => format!("{name}:{tag}"),
+        Selector::Digest(digest) => format!("{name}@{digest}"),
+    }
+}
