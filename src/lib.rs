@@ -13,7 +13,7 @@
 //! * [`credentials`] vaults, and which secret is for which repository
 //! * [`outbound`] the one place that dials
 //! * [`files`] durable local state · [`registry`] the contract that everything which keeps images implements
-//! * [`config`] the configuration document · [`store`] images on this computer
+//! * [`config`] the configuration document · [`store`] images on this computer · [`transfer`] moving images
 //! * [`wire`] the distribution protocol as text: routes, headers, challenges, error bodies
 //! * [`output`] everything that is shown: results, messages, errors, progress
 //! * [`blobs`] content in files by digest, for the store and for layouts
@@ -42,5 +42,6 @@ pub mod output;
 pub mod progress;
 pub mod registry;
 pub mod store;
+pub mod transfer;
 pub mod wire;
 pub mod yaml;

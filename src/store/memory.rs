@@ -58,6 +58,13 @@ impl Memory {
         Self { identity, state: Arc::default() }
     }
 
+    /// Drops a blob from a repository though manifests may name it, as upkeep does that runs beside a push.
+    pub fn lose_blob(&self, repository: &RepositoryName, blob: &Digest) {
+        if let Some(held) = self.state().repositories.get_mut(repository) {
+            held.blobs.remove(blob);
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         locked(&self.state)
     }
@@ -248,6 +255,10 @@ impl BlobUpload for Upload {
 
     fn offset(&self) -> u64 {
         self.offset
+    }
+
+    fn verifies(&self) -> bool {
+        true
     }
 
     fn state(&self) -> Option<UploadState> {

@@ -1,0 +1,176 @@
+//! The first look at both sides: what is to arrive, and what of it is there.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::graph::{AT_ONCE, child_of};
+use super::narrow::{Narrowed, narrow};
+use super::{Clobber, Destination, Error, Options, Source};
+use crate::image::{Descriptor, Digest, MediaType, RawManifest, Selector, Tag};
+
+/// What is to arrive. From here on everything goes by its digest, however tags move.
+pub(super) struct Aim {
+    pub(super) digest: Digest,
+    /// The manifest, where it had to be read to know the digest.
+    pub(super) manifest: Option<RawManifest>,
+    /// What an index says of it, where one names it.
+    pub(super) said: Option<Descriptor>,
+    pub(super) narrowed_from: Option<Digest>,
+    /// Whether the source does not have it: an index that was narrowed here.
+    pub(super) made_here: bool,
+}
+
+impl Aim {
+    pub(super) const fn known(digest: Digest) -> Self {
+        Self { digest, manifest: None, said: None, narrowed_from: None, made_here: false }
+    }
+
+    fn narrowed(root: RawManifest, options: &Options) -> Result<Self, Error> {
+        let from = root.digest().clone();
+        Ok(match narrow(root, &options.platforms)? {
+            Narrowed::Whole(root) => Self { manifest: Some(root), ..Self::known(from) },
+            Narrowed::Child(child) => {
+                Self { said: Some(child.clone()), narrowed_from: Some(from), ..Self::known(child.digest) }
+            }
+            Narrowed::Index(index) => Self {
+                digest: index.digest().clone(),
+                manifest: Some(index),
+                said: None,
+                narrowed_from: Some(from),
+                made_here: true,
+            },
+        })
+    }
+
+    /// The manifest itself, read where it was not.
+    pub(super) async fn manifest(self, source: &Source) -> Result<RawManifest, Error> {
+        match (self.manifest, self.said) {
+            (Some(manifest), _) => Ok(manifest),
+            (None, Some(said)) => child_of(source, said).await,
+            (None, None) => source.manifest(&Selector::Digest(self.digest)).await,
+        }
+    }
+}
+
+/// What both sides have.
+pub(super) struct Sight {
+    pub(super) aim: Aim,
+    /// The tags that do not point there yet.
+    pub(super) lacking: Vec<Tag>,
+    /// Whether the destination has all that the manifest names.
+    pub(super) content_held: bool,
+    /// Whether it has the manifest itself.
+    pub(super) root_held: bool,
+    pub(super) media_type: Option<MediaType>,
+}
+
+/// A tag at the destination, and what it points at.
+type Standing = Vec<(Tag, Option<Descriptor>)>;
+
+/// Looks at both sides at once, with as few requests as the answer takes.
+///
+/// # Errors
+/// As `TransferPlan::make`.
+pub(super) async fn look(source: &Source, destination: &Destination, options: &Options) -> Result<Sight, Error> {
+    let same_repository = destination.is_repository_of(source);
+    let (aim, standing) = both(source, destination, options).await?;
+    let lacking = lacking(destination, &standing, &aim.digest, options.clobber)?;
+    let there = standing.into_iter().filter_map(|(_, found)| found).find(|found| found.digest == aim.digest);
+    let there = match there {
+        Some(there) => Some(there),
+        None if same_repository => None,
+        // By digest the manifest is all that can be there; on this computer the look is free.
+        None if destination.tags.is_empty() || destination.registry.identity().local => {
+            resolve(destination, &Selector::Digest(aim.digest.clone())).await?
+        }
+        None => None,
+    };
+    Ok(Sight {
+        lacking,
+        content_held: there.is_some() || same_repository,
+        root_held: there.is_some() || same_repository && !aim.made_here,
+        media_type: there.map(|there| there.media_type),
+        aim,
+    })
+}
+
+async fn both(source: &Source, destination: &Destination, options: &Options) -> Result<(Aim, Standing), Error> {
+    let look = standing(destination);
+    if destination.is_repository_of(source) && options.clobber == Clobber::Move {
+        // To put a tag in place costs as much as to look where it points.
+        return Ok((aim(source, options, Want::Manifest).await?, Vec::new()));
+    }
+    if destination.registry.identity().local {
+        // The look is free, and tells whether a look at the source would save its manifest.
+        let standing = look.await?;
+        let fresh = standing.iter().all(|(_, found)| found.is_none());
+        let want = if fresh { Want::Manifest } else { Want::Digest };
+        return Ok((aim(source, options, want).await?, standing));
+    }
+    let (aim, standing) = tokio::join!(aim(source, options, Want::Digest), look);
+    Ok((aim?, standing?))
+}
+
+/// What has to be known of the source's image.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Want {
+    /// Its digest will do.
+    Digest,
+    /// Its manifest will be needed anyway.
+    Manifest,
+}
+
+async fn aim(source: &Source, options: &Options, want: Want) -> Result<Aim, Error> {
+    match &source.selector {
+        Selector::Digest(digest) if options.platforms.is_empty() => Ok(Aim::known(digest.clone())),
+        Selector::Tag(_) if options.platforms.is_empty() && want == Want::Digest => {
+            let found = source.registry.resolve(&source.repository, &source.selector).await;
+            let found = found.map_err(|error| source.failed(error))?;
+            Ok(Aim::known(found.ok_or_else(|| absent(source))?.digest))
+        }
+        selector => Aim::narrowed(source.manifest(selector).await?, options),
+    }
+}
+
+fn absent(source: &Source) -> Error {
+    let identity = source.registry.identity();
+    let repository = (!identity.local).then(|| format!("{}/{}", identity.place, source.repository));
+    Error::Absent { shown: source.shown.clone(), repository }
+}
+
+async fn standing(destination: &Destination) -> Result<Standing, Error> {
+    let look = async |tag: Tag| {
+        let found = resolve(destination, &Selector::Tag(tag.clone())).await?;
+        Ok((tag, found))
+    };
+    stream::iter(destination.tags.clone()).map(look).buffered(AT_ONCE).try_collect().await
+}
+
+async fn resolve(destination: &Destination, selector: &Selector) -> Result<Option<Descriptor>, Error> {
+    match destination.registry.resolve(&destination.repository, selector).await {
+        // Some registries answer so for what is not there; who may not write learns it when writing.
+        Err(error) if error.status() == Some(403) => Ok(None),
+        found => found.map_err(|error| destination.failed(error)),
+    }
+}
+
+/// The tags that do not point at `digest`.
+fn lacking(
+    destination: &Destination,
+    standing: &Standing,
+    digest: &Digest,
+    clobber: Clobber,
+) -> Result<Vec<Tag>, Error> {
+    let mut lacking = Vec::new();
+    for tag in &destination.tags {
+        let found = standing.iter().find(|(name, _)| name == tag).and_then(|(_, found)| found.as_ref());
+        match found {
+            Some(found) if found.digest == *digest => {}
+            Some(found) if clobber == Clobber::Refuse => {
+                return Err(Error::TagExists { tag: tag.clone(), found: found.digest.clone() });
+            }
+            _ if lacking.contains(tag) => {}
+            _ => lacking.push(tag.clone()),
+        }
+    }
+    Ok(lacking)
+}

@@ -1,0 +1,36 @@
+//! Moving images from one place to another: find out what belongs to an image, plan, run.
+//!
+//! `copy`, `pull`, `push` and `tag` are all this with other sides. A plan is a value: a dry run prints it, a run
+//! carries it out. Nothing here knows what a side is; it uses the contract of `registry` alone.
+//!
+//! What a run keeps to: manifest bytes travel as they are; every byte is compared with its digest before the
+//! blob is committed; content comes before what names it, and the tag last; nothing travels twice.
+//!
+//! * `graph` walks what belongs to an image, `attached` what refers to it, `narrow` picks platforms
+//! * `look` compares both sides, `plan` says the steps, `outline` describes them for a dry run
+//! * `run` carries plans out, `passage` moves one blob, `hashing` compares it with its digest, `tries` says
+//!   when to give up, `ledger` remembers what is where
+
+mod attached;
+mod error;
+mod graph;
+mod hashing;
+mod ledger;
+mod look;
+mod narrow;
+mod outline;
+mod passage;
+mod plan;
+mod report;
+mod run;
+mod sides;
+#[cfg(test)]
+mod tests;
+mod tries;
+
+pub use error::{Error, PlaceFailed, Side};
+pub use outline::{BlobLine, Fate, ManifestLine, Outline, Totals};
+pub use plan::{Clobber, ManifestStep, Options, Role, TransferPlan};
+pub use report::{AttachedItem, BlobTallies, Tally, TransferReport};
+pub use run::{Engine, Job, Settings};
+pub use sides::{Destination, Source};
