@@ -60,7 +60,8 @@ impl ConfigFile {
         let document = self.document()?;
         self.read(&document)?;
         if *path == DocumentPath::Whole {
-            return Ok(document.value().clone());
+            let nothing = document.value().is_null();
+            return Ok(if nothing { Value::Mapping(Mapping::new()) } else { document.value().clone() });
         }
         let target = Target::of(Verb::Show, path)?;
         let found = target.place(&document).and_then(|place| at(document.value(), &place).cloned());
@@ -126,6 +127,10 @@ impl ConfigFile {
                 .try_for_each(|(key, entry)| self.put_entry(document, verb, *list, key, entry)),
             Target::Settings if verb != Verb::Replace => {
                 merge(document, &["settings".into()], body).map_err(self.edit_error())
+            }
+            Target::Settings if body.value().is_null() => {
+                let nothing = self.body(&Value::Mapping(Mapping::new()))?;
+                document.replace(&["settings".into()], &nothing).map_err(self.edit_error())
             }
             Target::Settings | Target::Setting(_) => {
                 let place = target.place(document).unwrap_or_default();

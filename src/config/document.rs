@@ -166,7 +166,7 @@ pub(super) fn with_key(body: &Document, list: List, key: &str) -> Result<Documen
             of_input(merge(&mut entry, &[], body))?;
             Ok(entry)
         }
-        None => Err(problem(format!("the {} is written as keys and values", list.entry(key)))),
+        None => Err(problem(format!("keys and values are expected for the {}", list.entry(key)))),
     }
 }
 

@@ -96,7 +96,10 @@ impl Failure for ConfigError {
                 vec!["run `tranship config validate` to see everything that is wrong".to_owned()]
             }
             Self::Exists { .. } => {
-                vec!["use `replace` to put another in its place, or `merge` to change parts of it".to_owned()]
+                vec![
+                    "use `replace` to put another in its place, or `merge` (`registry set`) to change parts of it"
+                        .to_owned(),
+                ]
             }
             Self::Edit { source, .. } => source.hints(),
             Self::Path(error) => error.hints(),

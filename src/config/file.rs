@@ -80,7 +80,7 @@ impl ConfigFile {
             let changed = io::Error::new(io::ErrorKind::ResourceBusy, "it was changed in the meantime");
             return Err(FileError::new("write", &self.path, changed).into());
         }
-        Ok(write_atomically(&*self.disk, &target, after.as_bytes(), Access::Shared)?)
+        Ok(self.write(&target, after)?)
     }
 
     /// Changes the document: under the lock, on what the file says now, checked, and written whole or not at all.
@@ -98,7 +98,7 @@ impl ConfigFile {
         self.check_edited(&after)?;
         match lock {
             Some((target, _lock)) if after.text() != before.text() => {
-                write_atomically(&*self.disk, &target, after.text().as_bytes(), Access::Shared)?;
+                self.write(&target, after.text())?;
             }
             _ => {}
         }
@@ -129,6 +129,12 @@ impl ConfigFile {
         Ok((target, lock))
     }
 
+    /// Writes the whole; who may read it stays as it was.
+    fn write(&self, target: &Path, text: &str) -> Result<(), FileError> {
+        let access = if is_private(target) { Access::Private } else { Access::Shared };
+        write_atomically(&*self.disk, target, text.as_bytes(), access)
+    }
+
     pub(super) fn document(&self) -> Result<Document, ConfigError> {
         self.parse(&self.text()?)
     }
@@ -154,6 +160,22 @@ impl ConfigFile {
     /// For `map_err`: names the file in which an edit failed.
     pub(super) fn edit_error(&self) -> impl Fn(EditError) -> ConfigError + use<'_> {
         |source| ConfigError::Edit { path: self.path.clone(), source }
+    }
+}
+
+/// Whether a file is there that its owner alone may read.
+fn is_private(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // The last six bits are the rights of the group and of others.
+        std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode().trailing_zeros() >= 6)
+    }
+    #[cfg(not(unix))]
+    {
+        // Elsewhere a file has the rights of its directory.
+        let _ = path;
+        false
     }
 }
 

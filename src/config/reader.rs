@@ -61,7 +61,7 @@ impl Reader {
             Value::Mapping(mapping) => Some(mapping),
             Value::Null => None,
             _ => {
-                self.problem(&place, format!("{} is written as keys and values", kind.shown));
+                self.problem(&place, format!("keys and values are expected for {}", kind.shown));
                 return None;
             }
         };
@@ -103,33 +103,50 @@ impl Reader {
         }
     }
 
-    /// The scalar at `place` as text, parsed.
-    pub(super) fn parse<T>(&mut self, place: &Place<'_>, key: &str, parse: impl FnOnce(&str) -> Read<T>) -> Option<T> {
-        let text = match place.value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(value) => value.to_string(),
-            Value::Null => {
-                self.problem(place, format!("`{key}` has no value"));
-                return None;
-            }
-            Value::Sequence(_) | Value::Mapping(_) | Value::Tagged(_) => {
-                self.problem(place, format!("`{key}` is one plain value"));
+    /// The scalar at `place` as text, parsed. Numbers are taken where they are meant: YAML would turn the name
+    /// `1.10` into 1.1.
+    pub(super) fn parse<T>(
+        &mut self,
+        place: &Place<'_>,
+        key: &str,
+        scalar: Scalar,
+        parse: impl FnOnce(&str) -> Read<T>,
+    ) -> Option<T> {
+        let text = match (place.value, scalar) {
+            (Value::String(text), _) => Ok(text.clone()),
+            (Value::Number(number), Scalar::Amount) => Ok(number.to_string()),
+            (Value::Number(_) | Value::Bool(_), _) => Err("is a number or a truth value here; put it in quotes"),
+            (Value::Null, _) => Err("has no value"),
+            (Value::Sequence(_) | Value::Mapping(_) | Value::Tagged(_), _) => Err("is one plain value"),
+        };
+        let text = match text {
+            Ok(text) => text,
+            Err(what) => {
+                self.problem(place, format!("`{}` {what}", key.escape_debug()));
                 return None;
             }
         };
         if holds_a_secret(&text) {
-            self.problem(place, refusal(&format!("the value of `{key}`")));
+            self.problem(place, refusal(&format!("the value of `{}`", key.escape_debug())));
             return None;
         }
         match parse(&text) {
             Ok(value) => Some(value),
             Err(what) => {
-                self.problem(place, format!("`{key}`: {what}"));
+                self.problem(place, format!("`{}`: {what}", key.escape_debug()));
                 None
             }
         }
     }
+}
+
+/// What kind of scalar is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scalar {
+    /// A name, an address, a word.
+    Text,
+    /// A number, with or without a unit.
+    Amount,
 }
 
 /// What a parser of scalars answers: the value, or what is wrong.
@@ -158,13 +175,22 @@ impl<'v> Fields<'_, 'v> {
         self.reader.problem(&self.place.clone(), what);
     }
 
-    /// The value of `key`, parsed.
+    /// The text of `key`, parsed.
     pub(super) fn optional<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Read<T>) -> Option<T> {
-        let place = self.place(key).filter(|place| !place.value.is_null())?;
-        self.reader.parse(&place, key, parse)
+        self.scalar(key, Scalar::Text, parse)
     }
 
-    /// The value of `key`, parsed, which has to be there.
+    /// The amount of `key`, parsed.
+    pub(super) fn amount<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Read<T>) -> Option<T> {
+        self.scalar(key, Scalar::Amount, parse)
+    }
+
+    fn scalar<T>(&mut self, key: &str, scalar: Scalar, parse: impl FnOnce(&str) -> Read<T>) -> Option<T> {
+        let place = self.place(key).filter(|place| !place.value.is_null())?;
+        self.reader.parse(&place, key, scalar, parse)
+    }
+
+    /// The text of `key`, parsed, which has to be there.
     pub(super) fn required<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Read<T>) -> Option<T> {
         if self.place(key).is_none_or(|place| place.value.is_null()) {
             if self.reader.completeness == Completeness::Whole {
@@ -178,7 +204,7 @@ impl<'v> Fields<'_, 'v> {
     /// The items of the list `key`, parsed.
     pub(super) fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Read<T>) -> Vec<T> {
         let items = self.items(key);
-        items.iter().filter_map(|item| self.reader.parse(item, key, &parse)).collect()
+        items.iter().filter_map(|item| self.reader.parse(item, key, Scalar::Text, &parse)).collect()
     }
 
     /// The items of the list `key`, as they are.

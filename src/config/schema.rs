@@ -10,7 +10,7 @@ use rustls_pki_types::pem::PemObject as _;
 use url::Url;
 
 use super::model::{Config, DEFAULT_CONCURRENCY, Limits, RemoteRegistry, Settings, Site};
-use super::reader::{Completeness, Fields, Kind, Place, Read, Reader, from_text, names_a_secret};
+use super::reader::{Completeness, Fields, Kind, Place, Read, Reader, Scalar, from_text, names_a_secret};
 use super::setting::SettingKey;
 use crate::credentials::{Backend, CredentialRule, VaultSettings};
 use crate::image::RegistryAddress;
@@ -106,10 +106,10 @@ pub(super) fn read_settings(reader: &mut Reader, place: Place<'_>, base: &Path) 
         vault_backend: fields.optional("vault-backend", from_text).unwrap_or_default(),
         platforms: fields.list("platforms", from_text),
         attached: fields.optional("attached", from_text).unwrap_or_default(),
-        concurrency: fields.optional("concurrency", concurrency).unwrap_or(DEFAULT_CONCURRENCY),
+        concurrency: fields.amount("concurrency", concurrency).unwrap_or(DEFAULT_CONCURRENCY),
         store: fields.optional("store", |text| path(text, base)),
-        timeout: fields.optional("timeout", timeout),
-        retries: fields.optional("retries", retries),
+        timeout: fields.amount("timeout", timeout),
+        retries: fields.amount("retries", retries),
     }
 }
 
@@ -144,16 +144,13 @@ fn read_limits(fields: &mut Fields<'_, '_>) -> Limits {
     let Some(mut fields) = place.and_then(|place| fields.reader.fields(place, &LIMITS)) else {
         return Limits::default();
     };
-    Limits {
-        concurrency: fields.optional("concurrency", concurrency),
-        bandwidth: fields.optional("bandwidth", bandwidth),
-    }
+    Limits { concurrency: fields.amount("concurrency", concurrency), bandwidth: fields.amount("bandwidth", bandwidth) }
 }
 
 fn read_headers(fields: &mut Fields<'_, '_>) -> BTreeMap<String, String> {
     let Some(place) = fields.place("headers").filter(|place| !place.value.is_null()) else { return BTreeMap::new() };
     let Some(mapping) = place.value.as_mapping() else {
-        fields.reader.problem(&place, "`headers` is written as names and values");
+        fields.reader.problem(&place, "names and values are expected for `headers`");
         return BTreeMap::new();
     };
     let mut headers = BTreeMap::new();
@@ -161,7 +158,7 @@ fn read_headers(fields: &mut Fields<'_, '_>) -> BTreeMap<String, String> {
         let name = name.as_str().unwrap_or_default();
         let path = place.path.iter().cloned().chain([name.into()]).collect();
         let below = Place { value, path };
-        let text = fields.reader.parse(&below, name, |text| header(name, text));
+        let text = fields.reader.parse(&below, name, Scalar::Text, |text| header(name, text));
         headers.extend(text.map(|text| (name.to_owned(), text)));
     }
     headers

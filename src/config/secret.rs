@@ -1,8 +1,5 @@
 //! The body for a path into a vault: read here, handed to the vault by the command, kept by neither.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -11,7 +8,7 @@ use super::error::ConfigError;
 use super::file::not_yaml;
 use super::problem::{Origin, Problem, located};
 use super::reader::{Completeness, Kind, Place, Reader, from_text};
-use crate::credentials::{KeyName, SecretName};
+use crate::credentials::{KeyName, SecretData, SecretName};
 use crate::yaml::{Document, Positions, Value};
 
 const SECRET: Kind = Kind {
@@ -21,11 +18,12 @@ const SECRET: Kind = Kind {
 };
 
 /// What is written for `strongbox vaults VAULT secrets`: a secret's name and values.
+#[derive(Debug)]
 pub struct SecretBody {
     /// The name, which may stand in the path instead.
     pub name: Option<SecretName>,
     /// The values; of a key in both, that of `base64-data`.
-    pub values: BTreeMap<KeyName, Zeroizing<Vec<u8>>>,
+    pub values: SecretData,
     /// What has no meaning here.
     pub warnings: Vec<Problem>,
 }
@@ -38,7 +36,7 @@ impl SecretBody {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let document = Document::parse(text).map_err(|error| not_yaml(Origin::Input, error))?;
         let mut reader = Reader::new(Completeness::Whole);
-        let mut body = Self { name: None, values: BTreeMap::new(), warnings: Vec::new() };
+        let mut body = Self { name: None, values: SecretData::default(), warnings: Vec::new() };
         let place = Place { value: document.value(), path: Vec::new() };
         if let Some(mut fields) = reader.fields(place, &SECRET) {
             body.name = fields.optional("name", from_text);
@@ -64,7 +62,7 @@ impl SecretBody {
         positions: impl Fn() -> Positions,
     ) {
         let Value::Mapping(mapping) = place.value else {
-            return reader.problem(place, "the values are written as keys and values");
+            return reader.problem(place, "keys and values are expected for the values");
         };
         for (key, value) in mapping {
             let key = key.as_str().unwrap_or_default();
@@ -77,18 +75,11 @@ impl SecretBody {
             };
             let bytes = text.ok_or("it is no text").and_then(|text| encoding.bytes(&text));
             match (key.parse::<KeyName>(), bytes) {
-                (Ok(name), Ok(bytes)) => drop(self.values.insert(name, bytes)),
+                (Ok(name), Ok(bytes)) => self.values.set(name, bytes.to_vec()),
                 (Err(error), _) => reader.problem(&below, error.to_string()),
                 (Ok(name), Err(what)) => reader.problem(&below, format!("the value of `{name}`: {what}")),
             }
         }
-    }
-}
-
-impl fmt::Debug for SecretBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = self.values.keys().collect::<Vec<_>>();
-        f.debug_struct("SecretBody").field("name", &self.name).field("keys", &keys).finish_non_exhaustive()
     }
 }
 
@@ -118,7 +109,7 @@ mod tests {
     fn values_are_taken_as_they_are_written() {
         let text = "name: s\nallow-image-access: ['*']\ndata:\n  username: bob\n  password: 0123\n  both: x\nbase64-data:\n  both: AP8=\n";
         let body = SecretBody::parse(text).unwrap();
-        let value = |key: &str| body.values.get(&key.parse::<KeyName>().unwrap()).unwrap().to_vec();
+        let value = |key: &str| body.values.bytes(key).unwrap().to_vec();
         assert_eq!(body.name, Some("s".parse().unwrap()));
         assert_eq!(
             (value("username"), value("password"), value("both")),
@@ -134,7 +125,7 @@ mod tests {
         for (text, part) in [
             ("data:\n  a: [canary]\n", "standard input:2: the value of `a`: it is no text"),
             ("base64-data: {a: 'canary!'}\n", "it is no base64"),
-            ("data: canary\n", "written as keys and values"),
+            ("data: canary\n", "keys and values are expected"),
             ("values: {a: canary}\n", "unknown key `values` in a secret"),
             ("data: {'a b': canary}\n", "cannot stand in the key"),
             ("data: {a: 'canary\n", "this is not YAML"),

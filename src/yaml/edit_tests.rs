@@ -279,4 +279,30 @@ proptest! {
             Err(error) => prop_assert!(matches!(error, EditError::Form { .. }), "{}", error),
         }
     }
+
+    // The two parsers may see a text differently; neither may fall over one.
+    #[test]
+    fn whatever_is_read_can_be_asked_and_edited(text in "([a-c]|[a-c]: |- |\n|\n  |\n- |\r\n|#| #|[\\[\\]{},'\"|>&*!?~:]){0,16}") {
+        let Ok(document) = Document::parse(&text) else { return Ok(()) };
+        let mut found = Vec::new();
+        let all_words = |value: &Value| value.as_mapping().is_none_or(|keys| keys.keys().all(Value::is_string));
+        if !all_words(document.value()) {
+            return Ok(());
+        }
+        if let Value::Mapping(keys) = document.value() {
+            found.extend(keys.keys().map(|key| vec![Step::from(key.as_str().unwrap())]));
+        }
+        let positions = document.positions();
+        for path in found {
+            prop_assert!(positions.line(&path) <= text.lines().count().max(1));
+            let mut edited = document.clone();
+            if edited.remove(&path).is_ok() {
+                prop_assert_eq!(at(edited.value(), &path), None);
+            }
+            let mut edited = document.clone();
+            if edited.put(&path, &Document::of(&"new").unwrap()).is_ok() {
+                prop_assert_eq!(at(edited.value(), &path), Some(&Value::from("new")));
+            }
+        }
+    }
 }

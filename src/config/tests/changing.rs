@@ -108,6 +108,16 @@ fn replace_puts_the_whole() {
 }
 
 #[test]
+fn nothing_can_be_the_whole() {
+    let home = Home::with(TEXT);
+    change(&home, &Change::Replace(path("image-registry settings"), body(""))).unwrap();
+    assert!(home.file().list(&path("image-registry settings")).unwrap().is_empty());
+    change(&home, &Change::Replace(path("image-registry remote-registries"), body("[]\n"))).unwrap();
+    assert!(home.file().load().unwrap().remote_registries.is_empty());
+    assert!(home.text().starts_with("# ours\n") && home.text().ends_with("- {name: v, backend: keychain}\n"));
+}
+
+#[test]
 fn delete_takes_what_it_names() {
     let home = Home::with(TEXT);
     change(&home, &Change::Delete(path("image-registry remote-registries b.example"))).unwrap();

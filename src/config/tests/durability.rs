@@ -35,6 +35,18 @@ fn a_linked_file_stays_a_link() {
     assert_eq!(std::fs::read_to_string(&real).unwrap(), "# mine\nsettings:\n  concurrency: 3\n");
 }
 
+#[cfg(unix)]
+#[test]
+fn who_may_read_the_file_stays() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for mode in [0o600, 0o644] {
+        let home = Home::with("# mine\n");
+        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        home.file().set_setting(SettingKey::Concurrency, "3").unwrap();
+        assert_eq!(std::fs::metadata(home.path()).unwrap().permissions().mode() & 0o777, mode);
+    }
+}
+
 /// The local disk, of which the Nth call and all after it fail, as when the machine goes down there.
 struct Failing {
     calls: Arc<AtomicUsize>,

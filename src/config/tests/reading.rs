@@ -133,7 +133,9 @@ fn values_that_break_their_rule() {
         ("headers: [x]", "names and values"),
         ("credentials: [{repository: A, vault: v, secret: s}]", "`repository`: "),
         ("credentials: [{repository: a, vault: v}]", "`secret` is missing"),
-        ("limits: 5", "the limits is written as keys"),
+        ("credentials: [{repository: 1.10, vault: v, secret: s}]", "`repository` is a number or a truth value here"),
+        ("override-address: [x]", "`override-address` is one plain value"),
+        ("limits: 5", "keys and values are expected for the limits"),
     ] {
         let found = registry(line);
         assert_eq!(found.len(), 1, "{line}: {found:?}");
@@ -142,7 +144,7 @@ fn values_that_break_their_rule() {
     for (line, part) in [("timeout: soon", "30s"), ("timeout: -3s", "30s"), ("retries: 101", "0 to 100")] {
         assert!(problems(&format!("settings: {{{line}}}\n"))[0].contains(part), "{line}");
     }
-    assert!(problems("- a\n")[0].contains("the configuration is written as keys and values"));
+    assert!(problems("- a\n")[0].contains("keys and values are expected for the configuration"));
     assert!(problems("a: [\n")[0].contains("this is not YAML"));
 }
 
