@@ -11,7 +11,7 @@
 //!
 //! * [`failure`] what every error can say about itself · [`image`] the vocabulary · [`progress`] what long work says
 //! * [`credentials`] vaults, and which secret is for which repository
-//! * [`outbound`] the one place that dials
+//! * [`yaml`] documents that keep their comments · [`outbound`] the one place that dials
 //! * [`files`] durable local state · [`registry`] the contract that everything which keeps images implements
 //! * [`config`] the configuration document · [`store`] images on this computer · [`transfer`] moving images
 //! * [`wire`] the distribution protocol as text: routes, headers, challenges, error bodies
