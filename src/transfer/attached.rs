@@ -114,8 +114,7 @@ async fn read(
         let digest = &found.descriptor.digest;
         let selector =
             found.tags.first().map_or_else(|| Selector::Digest(digest.clone()), |tag| Selector::Tag(tag.clone()));
-        let there = destination.registry.resolve(&destination.repository, &selector).await;
-        if there.map_err(|error| destination.failed(error))?.is_some_and(|there| there.digest == *digest) {
+        if destination.resolve(&selector).await?.is_some_and(|there| there.digest == *digest) {
             return Ok((found, None));
         }
     }

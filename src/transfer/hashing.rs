@@ -12,7 +12,7 @@ use crate::registry::{Error, ErrorKind, Result, Verifier};
 /// From which size on hashing is worth a thread of its own.
 const BIG: u64 = 1024 * 1024;
 /// How many pieces may wait for that thread.
-const WAITING: usize = 8;
+const WAITING: usize = 4;
 /// How far apart the states are kept that can be gone back to.
 const STRIDE: u64 = 4 * 1024 * 1024;
 

@@ -80,7 +80,7 @@ pub(super) async fn look(source: &Source, destination: &Destination, options: &O
         None if same_repository => None,
         // By digest the manifest is all that can be there; on this computer the look is free.
         None if destination.tags.is_empty() || destination.registry.identity().local => {
-            resolve(destination, &Selector::Digest(aim.digest.clone())).await?
+            destination.resolve(&Selector::Digest(aim.digest.clone())).await?
         }
         None => None,
     };
@@ -139,18 +139,10 @@ fn absent(source: &Source) -> Error {
 
 async fn standing(destination: &Destination) -> Result<Standing, Error> {
     let look = async |tag: Tag| {
-        let found = resolve(destination, &Selector::Tag(tag.clone())).await?;
+        let found = destination.resolve(&Selector::Tag(tag.clone())).await?;
         Ok((tag, found))
     };
     stream::iter(destination.tags.clone()).map(look).buffered(AT_ONCE).try_collect().await
-}
-
-async fn resolve(destination: &Destination, selector: &Selector) -> Result<Option<Descriptor>, Error> {
-    match destination.registry.resolve(&destination.repository, selector).await {
-        // Some registries answer so for what is not there; who may not write learns it when writing.
-        Err(error) if error.status() == Some(403) => Ok(None),
-        found => found.map_err(|error| destination.failed(error)),
-    }
 }
 
 /// The tags that do not point at `digest`.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Error, PlaceFailed, Side};
-use crate::image::{RawManifest, RepositoryName, Selector, Tag};
+use crate::image::{Descriptor, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::{self, ImageDestination, ImageSource};
 
 /// One image at a place that it can be read from.
@@ -56,6 +56,18 @@ impl Source {
 impl Destination {
     pub(super) fn failed(&self, error: registry::Error) -> Error {
         Error::Place(PlaceFailed { side: Side::Destination, place: self.registry.identity().place.clone(), error })
+    }
+
+    /// What `selector` names there now.
+    ///
+    /// # Errors
+    /// As [`ImageDestination::resolve`].
+    pub(super) async fn resolve(&self, selector: &Selector) -> Result<Option<Descriptor>, Error> {
+        match self.registry.resolve(&self.repository, selector).await {
+            // Some registries answer so for what is not there; who may not write learns it when writing.
+            Err(error) if error.status() == Some(403) => Ok(None),
+            found => found.map_err(|error| self.failed(error)),
+        }
     }
 
     /// Whether `source` is an image of this very repository.

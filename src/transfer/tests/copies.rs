@@ -1,6 +1,7 @@
 //! Whole copies: what arrives, and what it costs.
 
-use super::support::{Builder, Place, content, copy, engine, name};
+use super::place::Place;
+use super::support::{Builder, content, copy, engine, name};
 use crate::failure::{Failure, FailureKind};
 use crate::image::{Attached, Descriptor, Digest, RawManifest, Selector};
 use crate::registry::ImageSource;

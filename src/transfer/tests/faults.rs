@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::support::{Builder, Faults, Place, content, copy, name};
+use super::place::{Faults, Place};
+use super::support::{Builder, content, copy, name};
 use crate::failure::{Failure, FailureKind};
 use crate::image::{Descriptor, Digest, MediaType, RawManifest, Selector};
 use crate::registry::{ErrorKind, ImageSource};

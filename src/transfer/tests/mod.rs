@@ -1,5 +1,7 @@
-//! Transfers between memory stores, whole and with faults put in between.
+//! Transfers between places in memory, whole and with faults put in between.
 
 mod copies;
 mod faults;
+mod place;
+mod plans;
 mod support;
