@@ -1,0 +1,114 @@
+//! A relay in front of a real server (plain HTTP): counts the requests that go through, and makes them wait.
+
+use std::io::{BufReader, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::http::Head;
+
+/// A running relay. It ends when it is dropped.
+pub(crate) struct Relay {
+    address: String,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    upstream: String,
+    wait: Duration,
+    stopped: AtomicBool,
+    connections: AtomicUsize,
+    lines: Mutex<Vec<String>>,
+    open: Mutex<Vec<TcpStream>>,
+}
+
+impl Relay {
+    /// Relays to the server at `upstream`, `HOST:PORT`.
+    pub(crate) fn to(upstream: &str) -> Self {
+        Self::slow(upstream, Duration::ZERO)
+    }
+
+    /// Relays to the server at `upstream`, each request after a pause, as over a long line.
+    pub(crate) fn slow(upstream: &str, wait: Duration) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let shared = Arc::new(Shared {
+            upstream: upstream.to_owned(),
+            wait,
+            stopped: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
+            lines: Mutex::new(Vec::new()),
+            open: Mutex::new(Vec::new()),
+        });
+        let relay = Self { address, shared: Arc::clone(&shared) };
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if shared.stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || {
+                    // An end on either side is how a connection ends.
+                    let _ = shared.relay(client);
+                });
+            }
+        });
+        relay
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Every request so far as `METHOD target`, in order.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.shared.lines.lock().unwrap().clone()
+    }
+
+    /// Forgets the requests so far.
+    pub(crate) fn forget(&self) {
+        self.shared.lines.lock().unwrap().clear();
+    }
+
+    /// How many connections have come in.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Shared {
+    fn relay(&self, mut client: TcpStream) -> std::io::Result<()> {
+        let mut server = TcpStream::connect(&self.upstream)?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        self.open.lock().unwrap().extend([client.try_clone()?, server.try_clone()?]);
+        let mut from_client = BufReader::new(client.try_clone()?);
+        let mut from_server = BufReader::new(server.try_clone()?);
+        while let Some(request) = Head::read(&mut from_client)? {
+            let method = request.word(0).to_owned();
+            self.lines.lock().unwrap().push(format!("{method} {}", request.word(1)));
+            std::thread::sleep(self.wait);
+            request.write(&mut server)?;
+            request.request_framing().copy(&mut from_client, &mut server)?;
+            let Some(answer) = Head::read(&mut from_server)? else { break };
+            answer.write(&mut client)?;
+            answer.answer_framing(&method).copy(&mut from_server, &mut client)?;
+            client.flush()?;
+        }
+        client.shutdown(Shutdown::Both)?;
+        server.shutdown(Shutdown::Both)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        for stream in self.shared.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        let _ = TcpStream::connect(&self.address);
+    }
+}
