@@ -16,7 +16,7 @@
 //! * [`config`] the configuration document · [`store`] images on this computer · [`transfer`] moving images
 //! * [`wire`] the distribution protocol as text: routes, headers, challenges, error bodies
 //! * [`output`] everything that is shown: results, messages, errors, progress
-//! * [`blobs`] content in files by digest, for the store and for layouts
+//! * [`archive`] images in files that are handed on · [`blobs`] content in files by digest, for the store and for layouts
 //!
 //! # Invariants
 //!
@@ -31,6 +31,7 @@
 //! 9. Every body, list and depth has a bound.
 //! 10. What is acknowledged is durable.
 
+pub mod archive;
 pub mod blobs;
 pub mod config;
 pub mod credentials;

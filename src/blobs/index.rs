@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{not_locked, storage};
@@ -23,6 +24,13 @@ const MAX_INDEX_BYTES: u64 = 128 * 1024 * 1024;
 const LAYOUT_VERSION: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 /// How long another process may take to write `index.json`.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The content of an `oci-layout`.
+#[derive(Deserialize)]
+struct Marker {
+    #[serde(rename = "imageLayoutVersion")]
+    version: String,
+}
 
 /// The content of an `index.json`.
 #[derive(Clone, Debug, Default)]
@@ -157,6 +165,24 @@ pub fn prepare(disk: &dyn Disk, root: &Path) -> Result<()> {
     files::write_atomically(disk, &marker, LAYOUT_VERSION, Access::Shared).map_err(storage)
 }
 
+/// Sees to it that `root` says of itself that it is a layout of a version that is known here.
+///
+/// # Errors
+/// `NotFound` where it does not; `Unsupported` where the version is another; `Storage`.
+pub fn check(root: &Path) -> Result<()> {
+    let path = root.join("oci-layout");
+    let Some(bytes) = files::read_regular(&path, 4096).map_err(storage)? else {
+        let message = format!("{} is no OCI image layout: there is no oci-layout file", root.display());
+        return Err(Error::new(ErrorKind::NotFound, message));
+    };
+    let known = serde_json::from_slice::<Marker>(&bytes).is_ok_and(|marker| marker.version.starts_with("1."));
+    if known {
+        return Ok(());
+    }
+    let message = format!("{} does not say that this is an OCI image layout of version 1", path.display());
+    Err(Error::new(ErrorKind::Unsupported, message))
+}
+
 /// Reads `index.json`.
 ///
 /// # Errors
@@ -164,7 +190,7 @@ pub fn prepare(disk: &dyn Disk, root: &Path) -> Result<()> {
 pub fn read_index(root: &Path) -> Result<Index> {
     let path = root.join("index.json");
     let Some(bytes) = files::read_regular(&path, MAX_INDEX_BYTES).map_err(storage)? else {
-        let message = format!("{} is no OCI image layout: it has no index.json", root.display());
+        let message = format!("{} is no OCI image layout: there is no index.json", root.display());
         return Err(Error::new(ErrorKind::NotFound, message));
     };
     Index::parse(&bytes).map_err(|error| {
@@ -177,7 +203,14 @@ pub fn read_index(root: &Path) -> Result<Index> {
 /// # Errors
 /// Those of `change`; `Storage`.
 pub fn update_index(disk: &dyn Disk, root: &Path, change: impl FnOnce(Result<Index>) -> Result<Index>) -> Result<()> {
-    let _lock = Lock::take(&root.join(".index.lock"), Sharing::Exclusive, PATIENCE).map_err(not_locked)?;
+    let lock = Lock::take(&root.join(".index.lock"), Sharing::Exclusive, PATIENCE).map_err(not_locked)?;
+    let written = replace_index(disk, root, change);
+    // Nothing of ours stays in a directory that may be handed on.
+    lock.remove();
+    written
+}
+
+fn replace_index(disk: &dyn Disk, root: &Path, change: impl FnOnce(Result<Index>) -> Result<Index>) -> Result<()> {
     let current = read_index(root);
     let before = current.as_ref().ok().map(Index::bytes).transpose()?;
     let after = change(current)?.bytes()?;

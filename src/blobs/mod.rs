@@ -8,6 +8,7 @@ mod index;
 mod read;
 mod write;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::files::{self, Disk, FileError, LockError};
 use crate::image::{Descriptor, Digest, MAX_MANIFEST_BYTES};
 use crate::registry::{Error, ErrorKind, Remedy, Result};
 
-pub use index::{Entry, Index, REF_NAME, prepare, read_index, update_index};
+pub use index::{Entry, Index, REF_NAME, check, prepare, read_index, update_index};
 pub use write::{BlobBegun, BlobWrite};
 
 /// The directory `blobs` of a layout, and `uploads` beside it for what is on its way there.
@@ -104,10 +105,15 @@ fn lost(error: tokio::task::JoinError) -> Error {
     Error::new(ErrorKind::Storage, "work on the disk was abandoned").caused_by(error)
 }
 
-/// The contract's error for a file operation that failed.
+/// The contract's error for a file operation that failed: `Corrupt` where a link, a pipe or too long a file stands
+/// in the place of content, else `Storage`.
 #[must_use]
 pub fn storage(error: FileError) -> Error {
-    let mut failed = Error::new(ErrorKind::Storage, error.to_string());
+    let kind = match error.source.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge if error.doing == "read" => ErrorKind::Corrupt,
+        _ => ErrorKind::Storage,
+    };
+    let mut failed = Error::new(kind, error.to_string());
     for hint in error.hints() {
         failed = failed.with_remedy(Remedy::Other(hint));
     }

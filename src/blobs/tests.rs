@@ -1,11 +1,9 @@
-use std::io;
-
 use bytes::BytesMut;
 
 use super::*;
 use crate::files::{Failing, FaultyDisk, LocalDisk};
 use crate::image::MediaType;
-use crate::registry::ByteRange;
+use crate::registry::{BlobUpload as _, ByteRange};
 
 fn directory(root: &Path) -> BlobDirectory {
     BlobDirectory::new(root, Arc::new(LocalDisk))
@@ -20,7 +18,7 @@ fn long() -> Bytes {
     (0..3_000_000_u32).map(|n| (n % 251) as u8).collect::<Vec<_>>().into()
 }
 
-async fn begin(directory: &BlobDirectory, descriptor: &Descriptor) -> BlobWrite {
+async fn begin(directory: &BlobDirectory, descriptor: &Descriptor) -> Box<BlobWrite> {
     match directory.begin(descriptor).await.unwrap() {
         BlobBegun::Write(write) => write,
         BlobBegun::Present => panic!("present"),

@@ -3,18 +3,19 @@
 //! There is one such file per digest, locked by whoever writes it. So what an interrupted process left is gone
 //! on with by the next one, and of two processes that want the same blob at the same time one waits.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::{BlobDirectory, blocking, lost, not_locked, storage};
 use crate::files::{self, Access, Disk, DiskFile, FileError, Lock, LockError, Sharing};
 use crate::image::Descriptor;
-use crate::registry::{Error, ErrorKind, Result, UploadState, Verifier};
+use crate::registry::{BlobUpload, Error, ErrorKind, Result, UploadState, Verifier};
 
 /// The bytes that are gathered before a thread hashes and writes them.
 const BATCH: usize = 512 * 1024;
@@ -27,11 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum BlobBegun {
     /// It is there, whole and verified: another process, or an earlier one, had all of its bytes.
     Present,
-    /// Its bytes are wanted from [`BlobWrite::offset`] on.
-    Write(BlobWrite),
+    /// Its bytes are wanted, from its offset on.
+    Write(Box<BlobWrite>),
 }
 
-/// A blob on its way into a [`BlobDirectory`]. Dropped without [`BlobWrite::commit`], it leaves what was written.
+/// A blob on its way into a [`BlobDirectory`]. Dropped without a commit, it leaves what was written.
 pub struct BlobWrite {
     target: PathBuf,
     session: String,
@@ -62,7 +63,7 @@ impl BlobDirectory {
         loop {
             match self.attempt(blob, &session).await? {
                 Attempt::Present => return Ok(BlobBegun::Present),
-                Attempt::Begun(partial) => return Ok(BlobBegun::Write(self.write_of(partial, session))),
+                Attempt::Begun(partial) => return Ok(BlobBegun::Write(Box::new(self.write_of(partial, session)))),
                 Attempt::Held(length) if length != seen.0 => seen = (length, Instant::now()),
                 Attempt::Held(_) if seen.1.elapsed() > PATIENCE => return self.begin_beside(&session, blob).await,
                 Attempt::Held(_) => {}
@@ -75,7 +76,7 @@ impl BlobDirectory {
     async fn begin_beside(&self, session: &str, blob: &Descriptor) -> Result<BlobBegun> {
         let session = format!("{session}.{}", unused_word()?);
         match self.attempt(blob, &session).await? {
-            Attempt::Begun(partial) => Ok(BlobBegun::Write(self.write_of(partial, session))),
+            Attempt::Begun(partial) => Ok(BlobBegun::Write(Box::new(self.write_of(partial, session)))),
             Attempt::Present => Ok(BlobBegun::Present),
             Attempt::Held(_) => Err(Error::new(ErrorKind::Storage, format!("another process has {session}"))),
         }
@@ -89,7 +90,8 @@ impl BlobDirectory {
     fn write_of(&self, partial: Box<Partial>, session: String) -> BlobWrite {
         let offset = partial.verifier.seen();
         let target = self.path(&partial.blob.digest);
-        BlobWrite { target, session, offset, pending: Vec::new(), pending_bytes: 0, stage: Stage::Idle(partial) }
+        let stage = Stage::Idle(partial);
+        BlobWrite { target, session, offset, pending: Vec::new(), pending_bytes: 0, stage }
     }
 
     fn try_begin(&self, blob: &Descriptor, name: &str) -> Result<Attempt> {
@@ -132,11 +134,17 @@ impl BlobDirectory {
 
     /// Locks the file of an upload, which is made where it is missing; `None` where another has it.
     fn lock(&self, path: &Path) -> Result<Option<Lock>> {
-        if let Some(uploads) = path.parent() {
+        let uploads = path.parent().unwrap_or(&self.root);
+        loop {
             files::create_directories(&*self.disk, uploads).map_err(storage)?;
+            // Made here and not by the lock, because a lock's own file is for its owner alone.
+            match self.disk.append(path, Access::Shared) {
+                Ok(_) => break,
+                // Another process is done here and has removed the empty directory.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !uploads.exists() => {}
+                Err(error) => return Err(storage(FileError::new("write", path, error))),
+            }
         }
-        // Made here and not by the lock, because a lock's own file is for its owner alone.
-        self.disk.append(path, Access::Shared).map_err(|error| storage(FileError::new("write", path, error)))?;
         match Lock::take(path, Sharing::Exclusive, Duration::ZERO) {
             Ok(lock) => Ok(Some(lock)),
             Err(LockError::Held { .. }) => Ok(None),
@@ -177,24 +185,10 @@ enum Attempt {
     Held(u64),
 }
 
-impl BlobWrite {
-    /// The number of bytes that were taken.
-    #[must_use]
-    pub const fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// Where this stands. The file is found again by the digest alone, so the words of it are for people.
-    #[must_use]
-    pub fn state(&self) -> UploadState {
-        UploadState { session: self.session.clone(), offset: self.offset }
-    }
-
-    /// Takes the next bytes. They are hashed and written on another thread while more can be taken.
-    ///
-    /// # Errors
-    /// `Storage`, or `Corrupt` where there are too many: of these bytes, or of earlier ones.
-    pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
+#[async_trait]
+impl BlobUpload for BlobWrite {
+    /// The bytes are hashed and written on another thread while more can be taken.
+    async fn write(&mut self, chunk: Bytes) -> Result<()> {
         self.offset += chunk.len() as u64;
         self.pending_bytes += chunk.len();
         self.pending.push(chunk);
@@ -210,27 +204,37 @@ impl BlobWrite {
         Ok(())
     }
 
-    /// Gives the blob its name, if it is what was announced.
-    ///
-    /// # Errors
-    /// `Corrupt`, and what was written is removed; `Storage`.
-    pub async fn commit(mut self) -> Result<()> {
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn verifies(&self) -> bool {
+        true
+    }
+
+    /// The file is found again by the digest alone, so the words of it are for people.
+    fn state(&self) -> Option<UploadState> {
+        Some(UploadState { session: self.session.clone(), offset: self.offset })
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<()> {
         let partial = self.settle().await?;
         let batch = self.take_pending();
         blocking(move || partial.finish(&batch, &self.target)).await
     }
 
-    /// Gives it up and removes what was written.
-    pub async fn abort(mut self) {
+    async fn abort(mut self: Box<Self>) {
         if let Ok(partial) = self.settle().await {
-            let _ = blocking(move || {
+            let removed = blocking(move || {
                 partial.discard();
                 Ok(())
-            })
-            .await;
+            });
+            let _ = removed.await;
         }
     }
+}
 
+impl BlobWrite {
     fn take_pending(&mut self) -> Vec<Bytes> {
         self.pending_bytes = 0;
         std::mem::take(&mut self.pending)

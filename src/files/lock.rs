@@ -20,6 +20,7 @@ pub enum Sharing {
 /// A held lock. The system lets it go when this is dropped, also when the process is killed.
 #[derive(Debug)]
 pub struct Lock {
+    path: PathBuf,
     _file: File,
 }
 
@@ -36,7 +37,7 @@ impl Lock {
         let mut pause = Duration::from_millis(2);
         loop {
             match try_lock(&file, sharing) {
-                Ok(()) if is_at(&file, path) => return Ok(Self { _file: file }),
+                Ok(()) if is_at(&file, path) => return Ok(Self { path: path.to_owned(), _file: file }),
                 Ok(()) => file = open(path)?,
                 Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path, error).into()),
                 Err(TryLockError::WouldBlock) if Instant::now() >= until => {
@@ -48,6 +49,12 @@ impl Lock {
                 }
             }
         }
+    }
+
+    /// Lets go of the lock and leaves no file behind, where the system can remove one that is open.
+    pub fn remove(self) {
+        // A file that stays is taken again by the next who locks.
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 

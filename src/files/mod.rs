@@ -18,7 +18,7 @@ pub use disk::{Disk, DiskFile, LocalDisk};
 pub(crate) use faulty::{Failing, FaultyDisk};
 pub use lock::{Lock, LockError, Sharing};
 pub use places::{Places, PlacesError};
-pub use read::{open_regular, read_following_links, read_regular};
+pub use read::{is_vacant, open_regular, read_following_links, read_regular};
 
 use std::io;
 use std::path::{Path, PathBuf};

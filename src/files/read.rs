@@ -69,6 +69,23 @@ fn read_opened(path: &Path, file: File, length: u64, at_most: u64) -> Result<Vec
     Ok(bytes)
 }
 
+/// Whether a directory is missing, or holds nothing but what is expected there and names that begin with a dot.
+///
+/// # Errors
+/// It cannot be listed.
+pub fn is_vacant(directory: &Path, expected: &[&str]) -> Result<bool, FileError> {
+    let names = directory.read_dir().and_then(|entries| {
+        let name = |entry: io::Result<std::fs::DirEntry>| entry.map(|entry| entry.file_name());
+        entries.map(name).collect::<io::Result<Vec<_>>>()
+    });
+    let fits = |name: &str| name.starts_with('.') || expected.contains(&name);
+    match names {
+        Ok(names) => Ok(names.iter().all(|name| fits(&name.to_string_lossy()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(FileError::new("list", directory, error)),
+    }
+}
+
 fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
 }

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::storage;
-use crate::files::{self, Access, Disk, FileError};
+use crate::files::{self, Access, Disk};
 use crate::image::{Digest, RepositoryName, Tag};
 use crate::registry::{Error, ErrorKind, Remedy, Result};
 
@@ -60,14 +60,7 @@ pub(super) fn check(root: &Path) -> Result<()> {
 
 /// Refuses a directory that holds something else, which a store would mix with its own.
 fn check_empty(root: &Path) -> Result<()> {
-    let entries = match root.read_dir() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(storage(FileError::new("read", root, error))),
-    };
-    // What begins with a dot is a temporary file of a store that was being made.
-    let foreign = |name: &std::ffi::OsString| !name.to_string_lossy().starts_with('.');
-    if !entries.flatten().any(|entry| foreign(&entry.file_name())) {
+    if files::is_vacant(root, &[]).map_err(storage)? {
         return Ok(());
     }
     let message = format!("{} is no store of tranship, and is not empty", root.display());

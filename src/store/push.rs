@@ -171,7 +171,7 @@ struct StoreUpload {
     store: Store,
     repository: RepositoryName,
     digest: Digest,
-    write: BlobWrite,
+    write: Box<BlobWrite>,
 }
 
 #[async_trait]
@@ -185,11 +185,11 @@ impl BlobUpload for StoreUpload {
     }
 
     fn verifies(&self) -> bool {
-        true
+        self.write.verifies()
     }
 
     fn state(&self) -> Option<UploadState> {
-        Some(self.write.state())
+        self.write.state()
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {

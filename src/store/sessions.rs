@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Shared, Store, Touched, membership, storage};
+use super::{Shared, Store, Touched, membership};
 use crate::blobs::{Index, not_locked, update_index};
-use crate::files::{FileError, Lock, Sharing};
+use crate::files::{Lock, Sharing};
 use crate::image::{Descriptor, Digest, RepositoryName, Selector};
 use crate::registry::{Error, ErrorKind, PushSession, Result};
 
@@ -30,7 +30,7 @@ impl Store {
         let lease = self
             .with(|shared| {
                 shared.prepare()?;
-                Lease::take(&shared.leases())
+                new_lease(&shared.leases())
             })
             .await?;
         self.shared.sessions.fetch_add(1, Ordering::SeqCst);
@@ -40,7 +40,7 @@ impl Store {
 
 /// A running push of this process.
 struct Session {
-    lease: Option<Lease>,
+    lease: Option<Lock>,
     store: Store,
     repository: RepositoryName,
 }
@@ -50,8 +50,9 @@ impl PushSession for Session {
     async fn finish(mut self: Box<Self>, image: &Digest) -> Result<()> {
         let (repository, image) = (self.repository.clone(), image.clone());
         self.store.with(move |shared| shared.finish(&repository, &image)).await?;
+        // Dropped without this, the lease stays behind without its lock.
         if let Some(lease) = self.lease.take() {
-            self.store.with(move |shared| lease.end(shared)).await?;
+            lease.remove();
         }
         Ok(())
     }
@@ -63,34 +64,14 @@ impl Drop for Session {
     }
 }
 
-/// A file in `leases/` and its lock.
-struct Lease {
-    path: PathBuf,
-    lock: Lock,
-}
-
-impl Lease {
-    fn take(leases: &Path) -> Result<Self> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| {
-            Error::new(ErrorKind::Storage, "the system gives no random bytes").caused_by(std::io::Error::other(error))
-        })?;
-        let path = leases.join(format!("{:032x}", u128::from_ne_bytes(random)));
-        let lock = Lock::take(&path, Sharing::Exclusive, PATIENCE).map_err(not_locked)?;
-        Ok(Self { path, lock })
-    }
-
-    /// Takes the lease of a push that did not come to its end; `None` where it is still running.
-    fn take_stale(path: PathBuf) -> Option<Self> {
-        let lock = Lock::take(&path, Sharing::Exclusive, Duration::ZERO).ok()?;
-        Some(Self { path, lock })
-    }
-
-    fn end(self, shared: &Shared) -> Result<()> {
-        let removed = shared.disk.remove(&self.path);
-        drop(self.lock);
-        removed.map_err(|error| storage(FileError::new("remove", &self.path, error)))
-    }
+/// Locks a new file in `leases/`.
+fn new_lease(leases: &Path) -> Result<Lock> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| {
+        Error::new(ErrorKind::Storage, "the system gives no random bytes").caused_by(std::io::Error::other(error))
+    })?;
+    let path = leases.join(format!("{:032x}", u128::from_ne_bytes(random)));
+    Lock::take(&path, Sharing::Exclusive, PATIENCE).map_err(not_locked)
 }
 
 impl Shared {
@@ -120,12 +101,15 @@ impl Shared {
             self.touched.lock().unwrap_or_else(PoisonError::into_inner).extend(touched);
             return Err(error);
         }
-        stale.into_iter().try_for_each(|lease| lease.end(self))
+        stale.into_iter().for_each(Lock::remove);
+        Ok(())
     }
 
-    fn stale_leases(&self) -> Vec<Lease> {
+    /// The leases of pushes that did not come to their end.
+    fn stale_leases(&self) -> Vec<Lock> {
         let entries = self.leases().read_dir().into_iter().flatten().flatten();
-        entries.filter_map(|entry| Lease::take_stale(entry.path())).collect()
+        let lock = |path: PathBuf| Lock::take(&path, Sharing::Exclusive, Duration::ZERO).ok();
+        entries.filter_map(|entry| lock(entry.path())).collect()
     }
 
     /// `index` with what was touched as it is now.
