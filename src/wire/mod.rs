@@ -10,6 +10,8 @@ mod headers;
 mod location;
 mod quoted;
 mod route;
+#[cfg(test)]
+mod route_tests;
 mod scope;
 
 pub use challenge::{Challenge, MAX_CHALLENGES};

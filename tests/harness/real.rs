@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::certificates::Authority;
 use crate::support::docker_registry::{DockerRegistry, PASSWORD, USER};
 use crate::support::images::{artifact, docker_index, image, index};
+use crate::support::parts::PARTS;
 use crate::support::program::{Program, normal};
 use crate::support::push::Registry;
 use crate::support::relay::Relay;
@@ -171,6 +172,14 @@ fn a_program_that_is_stopped_says_by_what() {
     running.signal("KILL");
     let output = running.finish();
     assert!(matches!(output.code, None | Some(0)), "{}", output.shown());
+}
+
+#[test]
+fn the_script_installs_every_part() {
+    let script = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/run")).unwrap();
+    for (program, package) in PARTS {
+        assert!(script.contains(&format!("\n  {program}:{package}\n")), "tests/run does not know {program}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 /// The parts, and the Debian package that each is in.
-const PARTS: [(&str, &str); 7] = [
+pub(crate) const PARTS: [(&str, &str); 7] = [
     ("docker-registry", "docker-registry"),
     ("htpasswd", "apache2-utils"),
     ("skopeo", "skopeo"),
