@@ -3,6 +3,7 @@
 //! A part that is missing makes the test fail with the command that installs it. `TRANSHIP_TEST_SKIP=a,b`
 //! skips the tests that need the parts `a` or `b`, loudly.
 
+use std::io::{self, Write as _};
 use std::path::Path;
 
 /// The parts, and the Debian package that each is in.
@@ -26,7 +27,8 @@ pub(crate) fn present(names: &[&str]) -> bool {
         let (_, package) = PARTS.iter().find(|(part, _)| part == name).unwrap_or_else(|| panic!("no part `{name}`"));
         if skipped.split(',').any(|skip| skip.trim() == *name) {
             let test = std::thread::current().name().unwrap_or("a test").to_owned();
-            eprintln!("SKIPPED {test}: it needs {name}, and TRANSHIP_TEST_SKIP names it");
+            // Written past the test runner, which keeps to itself what a passing test prints.
+            let _ = writeln!(io::stderr(), "SKIPPED {test}: it needs {name}, and TRANSHIP_TEST_SKIP names it");
             return false;
         }
         assert!(
