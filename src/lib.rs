@@ -11,7 +11,7 @@
 //!
 //! * [`failure`] what every error can say about itself · [`image`] the vocabulary · [`progress`] what long work says
 //! * [`credentials`] vaults, and which secret is for which repository
-//! * [`yaml`] documents that keep their comments · [`outbound`] the one place that dials
+//! * [`client`] a registry over HTTP · [`outbound`] the one place that dials · [`yaml`] documents that keep their comments
 //! * [`files`] durable local state · [`registry`] the contract that everything which keeps images implements
 //! * [`config`] the configuration document · [`store`] images on this computer · [`transfer`] moving images
 //! * [`wire`] the distribution protocol as text: routes, headers, challenges, error bodies
@@ -33,6 +33,7 @@
 
 pub mod archive;
 pub mod blobs;
+pub mod client;
 pub mod config;
 pub mod credentials;
 pub mod failure;

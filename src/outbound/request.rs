@@ -81,6 +81,15 @@ impl Request {
         self
     }
 
+    /// Has it sent but once to whoever does not answer, however it may be repeated otherwise.
+    #[must_use]
+    pub fn only_if_answered(mut self) -> Self {
+        if self.replay != Replay::Never {
+            self.replay = Replay::Answered;
+        }
+        self
+    }
+
     /// Says what sort of connection suits it.
     #[must_use]
     pub const fn traffic(mut self, traffic: Traffic) -> Self {
@@ -119,8 +128,19 @@ fn total(pieces: &[Bytes]) -> u64 {
 }
 
 impl RequestBody {
+    /// The same body for another request; `None` where it can be sent only once.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Whole(pieces) => Some(Self::Whole(pieces.clone())),
+            Self::Stream { .. } => None,
+        }
+    }
+
     /// Whether it can be sent only once.
-    pub(super) const fn is_stream(&self) -> bool {
+    #[must_use]
+    pub const fn is_stream(&self) -> bool {
         matches!(self, Self::Stream { .. })
     }
 

@@ -51,6 +51,8 @@ pub enum Replay {
     Freely,
     /// Only where it certainly did nothing: the caller finds out what became of one whose answer was lost.
     UnlessHeard,
+    /// Only after an answer that asks for it: who does not answer may speak another protocol.
+    Answered,
     /// Only after "too many requests": the caller has another way where it fails.
     Never,
 }
@@ -91,7 +93,7 @@ fn judge_error(error: &OutboundError, replay: Replay) -> Verdict {
     let again = match replay {
         Replay::Freely => error.is_transient(),
         Replay::UnlessHeard => error.is_transient() && !error.may_have_arrived(),
-        Replay::Never => false,
+        Replay::Answered | Replay::Never => false,
     };
     if again { Verdict::Again } else { Verdict::Final }
 }

@@ -1,0 +1,149 @@
+//! From answers to errors: what a status, a code and a body mean.
+
+use http::StatusCode;
+
+use super::exchange::Exchange;
+use crate::credentials::Credential;
+use crate::image::RegistryAddress;
+use crate::outbound::{OutboundError, Response};
+use crate::registry::{Error, ErrorKind, Remedy};
+use crate::wire::{ErrorBody, LinkError, MAX_ERROR_BODY};
+
+/// In which way a request failed that had no answer.
+pub(super) fn of_outbound(registry: &RegistryAddress, error: &OutboundError) -> ErrorKind {
+    tracing::debug!(%registry, %error, "no answer");
+    match error {
+        OutboundError::Refused(_) | OutboundError::ProxySees { .. } => ErrorKind::Policy,
+        OutboundError::Connect { .. }
+        | OutboundError::Proxy { .. }
+        | OutboundError::Untrusted { .. }
+        | OutboundError::Broken { .. }
+        | OutboundError::Settings(_) => ErrorKind::Unreachable,
+        OutboundError::Silent { .. } => ErrorKind::TimedOut,
+        OutboundError::RateLimited { .. } => ErrorKind::RateLimited,
+        OutboundError::TooLong { .. } | OutboundError::Redirects(_) => ErrorKind::Nonsense,
+    }
+}
+
+impl Exchange {
+    /// The error for a request that had no answer.
+    pub(super) fn unanswered(&self, error: &OutboundError) -> Error {
+        let kind = of_outbound(self.address(), error);
+        let registry = self.address().to_string();
+        let mapped = Error::new(kind, error.to_string()).at(registry.clone());
+        match error {
+            OutboundError::Untrusted { .. } => mapped.with_remedy(Remedy::TrustCertificate(registry)),
+            // What plain HTTP looks like to who expects TLS.
+            OutboundError::Connect { reason, .. } if reason.contains("InvalidContentType") => {
+                mapped.with_remedy(Remedy::PlainHttp(registry))
+            }
+            OutboundError::RateLimited { pause, .. } => {
+                mapped.with_retry_after(*pause).with_remedy(Remedy::WaitFor(*pause))
+            }
+            _ => mapped,
+        }
+    }
+
+    /// The error for a body that did not come to its end.
+    pub(super) fn broken_off(&self, error: &OutboundError) -> Error {
+        match error {
+            OutboundError::Broken { .. } => self.error(ErrorKind::Cut, error.to_string()),
+            error => self.unanswered(error),
+        }
+    }
+
+    /// The error for an answer that points nowhere sensible.
+    pub(super) fn misled(&self, error: &LinkError) -> Error {
+        Error::new(ErrorKind::Nonsense, error.to_string()).at(self.address().to_string())
+    }
+
+    /// An error of this registry.
+    pub(super) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error::new(kind, message).at(self.address().to_string())
+    }
+
+    /// The error for an answer that refuses `what`, e.g. `the manifest os/alpine:3`.
+    pub(super) async fn refused(&self, what: &str, response: Response) -> Error {
+        let (status, home) = (response.status(), response.is_home());
+        let retry_after = crate::wire::retry_after(response.headers(), jiff::Timestamp::now());
+        let body = ErrorBody::parse(&response.beginning(MAX_ERROR_BODY).await);
+        let kind = kind_of(status, body.code.as_ref().map(crate::registry::ErrorCode::as_str));
+        let who = if home { "the registry" } else { "the storage that the registry redirected to" };
+        let did = if status.is_success() { "answered strangely about" } else { "refused" };
+        let said = body.summary().map_or_else(String::new, |summary| format!(": {summary}"));
+        let message = format!("{who} {did} {what}{said} (HTTP {})", status.as_u16());
+        let mut error = self.error(kind, message).with_status(status.as_u16()).with_missing(body.missing);
+        if let Some(code) = body.code {
+            error = error.with_code(code);
+        }
+        if let Some(pause) = retry_after {
+            error = error.with_retry_after(pause);
+        }
+        match kind {
+            ErrorKind::Denied if home => error.with_remedy(self.credential_remedy()),
+            ErrorKind::RateLimited => match retry_after {
+                Some(pause) => error.with_remedy(Remedy::WaitFor(pause)),
+                None => error,
+            },
+            _ => error,
+        }
+    }
+
+    fn credential_remedy(&self) -> Remedy {
+        let chosen = self.chosen();
+        match (&chosen.credential, &chosen.name) {
+            (Credential::Anonymous, _) | (_, None) => Remedy::Login(self.address().to_string()),
+            (_, Some(name)) if name.contains('/') && !name.contains(' ') => Remedy::CheckCredential(name.clone()),
+            (_, Some(name)) => Remedy::Other(format!("check the credential that was used: {name}, {}", chosen.why)),
+        }
+    }
+}
+
+/// In which way an answer refuses.
+pub(super) fn kind_of(status: StatusCode, code: Option<&str>) -> ErrorKind {
+    match (status.as_u16(), code.unwrap_or_default()) {
+        (401 | 403, _) => ErrorKind::Denied,
+        (400..=499, "MANIFEST_BLOB_UNKNOWN") => ErrorKind::MissingBlobs,
+        (400..=499, "BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID") => ErrorKind::Gone,
+        (400..=499, "DIGEST_INVALID" | "SIZE_INVALID") => ErrorKind::Corrupt,
+        (404 | 410, _) | (400..=499, "MANIFEST_UNKNOWN" | "BLOB_UNKNOWN" | "NAME_UNKNOWN") => ErrorKind::NotFound,
+        (405 | 501, _) | (400..=499, "UNSUPPORTED") => ErrorKind::Unsupported,
+        (408, _) => ErrorKind::TimedOut,
+        (409 | 412, _) => ErrorKind::Conflict,
+        (429, _) => ErrorKind::RateLimited,
+        (400..=499, _) => ErrorKind::Rejected,
+        (500.., _) => ErrorKind::Unavailable,
+        _ => ErrorKind::Nonsense,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_and_codes_have_their_kinds() {
+        let cases = [
+            (401, "", ErrorKind::Denied),
+            (403, "DENIED", ErrorKind::Denied),
+            // Quirk 24: the status decides, whatever the code says.
+            (404, "UNKNOWN", ErrorKind::NotFound),
+            (404, "BLOB_UPLOAD_UNKNOWN", ErrorKind::Gone),
+            (404, "MANIFEST_BLOB_UNKNOWN", ErrorKind::MissingBlobs),
+            (400, "MANIFEST_BLOB_UNKNOWN", ErrorKind::MissingBlobs),
+            (400, "DIGEST_INVALID", ErrorKind::Corrupt),
+            (400, "UNSUPPORTED", ErrorKind::Unsupported),
+            (405, "UNSUPPORTED", ErrorKind::Unsupported),
+            (400, "NAME_INVALID", ErrorKind::Rejected),
+            (409, "", ErrorKind::Conflict),
+            (413, "", ErrorKind::Rejected),
+            (429, "TOOMANYREQUESTS", ErrorKind::RateLimited),
+            (500, "UNKNOWN", ErrorKind::Unavailable),
+            (522, "", ErrorKind::Unavailable),
+            (200, "", ErrorKind::Nonsense),
+        ];
+        for (status, code, kind) in cases {
+            assert_eq!(kind_of(StatusCode::from_u16(status).unwrap(), Some(code)), kind, "{status} {code}");
+        }
+    }
+}

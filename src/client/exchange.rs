@@ -1,0 +1,263 @@
+//! One request and its answer: with the proof that it needs, asked again where the proof was not taken.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+
+use super::ClientSettings;
+use super::auth::{Auth, Effort, Proof};
+use super::kept::Kept;
+use super::learnt::Learnt;
+use super::limits::Limits;
+use super::reach::{self, Reach};
+use crate::config::TlsMode;
+use crate::credentials::Chosen;
+use crate::image::{RegistryAddress, RepositoryName};
+use crate::outbound::{Outbound, OutboundError, Permit, Replay, Request, RequestBody, Response, Standing, Traffic};
+use crate::progress::{Event, Progress};
+use crate::registry::{Error, ErrorKind, Result};
+use crate::wire::{self, Action, Route, Scope};
+
+/// Everything that requests to one registry under one credential share.
+pub(super) struct Exchange {
+    address: RegistryAddress,
+    reach: Reach,
+    auth: Auth,
+    tls: TlsMode,
+    pub(super) limits: Limits,
+    pub(super) learnt: Learnt,
+    progress: Arc<dyn Progress>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug)]
+enum Target {
+    /// A path of the registry's.
+    Path(String),
+    /// A place that the registry handed over.
+    Place(Permit),
+}
+
+/// A request before it is known how to prove who we are.
+#[derive(Debug)]
+pub(super) struct Call {
+    method: Method,
+    target: Target,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: RequestBody,
+    scopes: Vec<Scope>,
+    replay: Replay,
+    traffic: Traffic,
+}
+
+impl Call {
+    /// A request for a route.
+    pub(super) fn new(method: Method, route: &Route, scopes: Vec<Scope>) -> Self {
+        Self::to(method, Target::Path(route.path_and_query()), scopes)
+    }
+
+    /// A request to a place that the registry handed over.
+    pub(super) fn at(method: Method, place: Permit, scopes: Vec<Scope>) -> Self {
+        Self::to(method, Target::Place(place), scopes)
+    }
+
+    fn to(method: Method, target: Target, scopes: Vec<Scope>) -> Self {
+        Self {
+            method,
+            target,
+            headers: Vec::new(),
+            body: RequestBody::Empty,
+            scopes,
+            replay: Replay::Freely,
+            traffic: Traffic::Small,
+        }
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    pub(super) fn accept(self, types: &'static str) -> Self {
+        self.header(header::ACCEPT, HeaderValue::from_static(types))
+    }
+
+    pub(super) fn body(mut self, body: RequestBody) -> Self {
+        self.body = body;
+        self
+    }
+
+    pub(super) const fn replay(mut self, replay: Replay) -> Self {
+        self.replay = replay;
+        self
+    }
+
+    pub(super) const fn bulk(mut self) -> Self {
+        self.traffic = Traffic::Bulk;
+        self
+    }
+
+    /// Whether the place is one that our credential is for.
+    fn is_ours(&self) -> bool {
+        match &self.target {
+            Target::Path(_) => true,
+            Target::Place(permit) => permit.standing() == Standing::Home,
+        }
+    }
+
+    /// The request for one try. A body that comes once is in the first.
+    fn request(&mut self, outbound: &Outbound, proof: &Proof) -> std::result::Result<Request, OutboundError> {
+        let permit = match &self.target {
+            Target::Path(path) => outbound.at_home(path)?,
+            Target::Place(permit) => permit.clone(),
+        };
+        let body = match self.body.again() {
+            Some(body) => body,
+            None => std::mem::replace(&mut self.body, RequestBody::Empty),
+        };
+        let mut request =
+            Request::new(self.method.clone(), permit).body(body).replay(self.replay).traffic(self.traffic);
+        for (name, value) in &self.headers {
+            request = request.header(name.clone(), value.clone());
+        }
+        Ok(match proof.header() {
+            Some(value) => request.authorization(value),
+            None => request,
+        })
+    }
+}
+
+impl Exchange {
+    pub(super) fn new(settings: ClientSettings) -> Result<Self> {
+        let registry = &settings.registry;
+        let address = registry.address.clone();
+        let contact = reach::contact(registry).to_string();
+        let learnt = Learnt::recall(contact, settings.state.as_deref());
+        let hints = learnt.hints();
+        let failed = |error: OutboundError| {
+            Error::new(ErrorKind::Unreachable, format!("the registry {address} cannot be spoken to: {error}"))
+                .at(address.to_string())
+                .caused_by(error)
+        };
+        let reach = Reach::new(&settings, hints.tls).map_err(failed)?;
+        let kept = settings.state.as_deref().filter(|_| settings.keep_tokens);
+        let kept = kept.map(|state| Kept::new(state, &address, &settings.chosen));
+        Ok(Self {
+            limits: Limits::new(registry.limits),
+            tls: registry.tls,
+            auth: Auth::new(settings.chosen, hints.scheme, kept),
+            reach,
+            learnt,
+            progress: settings.progress,
+            address,
+        })
+    }
+
+    /// The registry as the user knows it.
+    pub(super) const fn address(&self) -> &RegistryAddress {
+        &self.address
+    }
+
+    pub(super) const fn chosen(&self) -> &Chosen {
+        self.auth.chosen()
+    }
+
+    /// How its connection is configured to be secured.
+    pub(super) const fn tls_mode(&self) -> TlsMode {
+        self.tls
+    }
+
+    pub(super) const fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
+    /// Who judges what the registry hands over.
+    pub(super) fn outbound(&self) -> &Outbound {
+        self.reach.outbound()
+    }
+
+    /// A repository of this registry, for messages.
+    pub(super) fn shown(&self, repository: &RepositoryName) -> String {
+        format!("{}/{repository}", self.address)
+    }
+
+    /// Tells the user something, though the work goes on.
+    pub(super) fn warn(&self, text: String) {
+        self.progress.observe(&Event::Warning(text));
+    }
+
+    /// Sends a request and has it answered, whatever the status. A 401 that comes back is final.
+    ///
+    /// # Errors
+    /// No answer; no token; a body that could only be sent once was sent in vain (`Cut`).
+    pub(super) async fn call(&self, mut call: Call) -> Result<Response> {
+        let (ours, once, scopes) = (call.is_ours(), call.body.is_stream(), call.scopes.clone());
+        let mut effort = Effort::Usual;
+        loop {
+            let proof = self.proof(ours, &scopes, effort).await?;
+            let reached = self.reach.send(|outbound| call.request(outbound, &proof)).await;
+            let reached = reached.map_err(|error| self.unanswered(&error))?;
+            if let Some(tls) = reached.found_tls.filter(|_| reach_matters(&self.address)) {
+                self.learnt.learn(|hints| hints.tls = Some(tls)).await;
+            }
+            let response = reached.response;
+            for warning in wire::warnings(response.headers()) {
+                self.warn(format!("{} says: {}", self.address, warning.escape_debug()));
+            }
+            if response.status() != StatusCode::UNAUTHORIZED || !response.is_home() {
+                return Ok(response);
+            }
+            let Some(next) = self.challenged(&response, &proof, &scopes, effort).await? else { return Ok(response) };
+            if once {
+                return Err(self.error(ErrorKind::Cut, "the registry wants a new token in the middle of an upload"));
+            }
+            effort = next;
+        }
+    }
+
+    async fn proof(&self, ours: bool, scopes: &[Scope], effort: Effort) -> Result<Proof> {
+        // Before it is known who answers there, nothing is shown.
+        if !ours || !self.reach.is_known() {
+            return Ok(Proof::None);
+        }
+        self.auth.proof(self.outbound(), &self.address, scopes, effort).await
+    }
+
+    async fn challenged(
+        &self,
+        response: &Response,
+        proof: &Proof,
+        scopes: &[Scope],
+        effort: Effort,
+    ) -> Result<Option<Effort>> {
+        let next = if response.headers().contains_key(header::WWW_AUTHENTICATE) {
+            self.auth.challenged(response, proof, scopes, effort).await
+        } else if effort == Effort::Usual {
+            // Some say only at the front door what they want.
+            let mut door = Call::new(Method::GET, &Route::Base, Vec::new());
+            let request = |outbound: &Outbound| door.request(outbound, &Proof::None);
+            let reached = self.reach.send(request).await.map_err(|error| self.unanswered(&error))?;
+            self.auth.challenged(&reached.response, proof, scopes, effort).await
+        } else {
+            None
+        };
+        let scheme = self.auth.scheme();
+        self.learnt.learn(|hints| hints.scheme = scheme).await;
+        Ok(next)
+    }
+}
+
+/// Only of registries on this computer it is not known beforehand whether they speak TLS.
+fn reach_matters(address: &RegistryAddress) -> bool {
+    address.is_loopback()
+}
+
+/// What reading a repository needs.
+pub(super) fn pull(repository: &RepositoryName) -> Vec<Scope> {
+    vec![Scope::repository(repository, [Action::Pull])]
+}
+
+/// What writing to a repository needs; looking at what is there included, so that one token does for both.
+pub(super) fn push(repository: &RepositoryName) -> Vec<Scope> {
+    vec![Scope::repository(repository, [Action::Pull, Action::Push])]
+}

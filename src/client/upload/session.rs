@@ -1,0 +1,235 @@
+//! An upload session: where it goes on, how far it is, and the requests that move it.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, StatusCode, header};
+use url::Url;
+
+use crate::client::exchange::{Call, Exchange, push};
+use crate::image::{Descriptor, RepositoryName};
+use crate::outbound::{Handed, Permit, Replay, RequestBody, Response, Standing};
+use crate::registry::{Error, ErrorKind, Result, UploadState};
+use crate::wire::{self, ContentRange, Route};
+
+/// The longest chunk that a registry may insist on.
+const MAX_CHUNK: u64 = 64 * 1024 * 1024;
+
+/// A session that the registry opened.
+#[derive(Clone)]
+pub(in crate::client) struct Session {
+    exchange: Arc<Exchange>,
+    repository: RepositoryName,
+    blob: Descriptor,
+    place: Permit,
+    offset: u64,
+    shortest_chunk: u64,
+}
+
+/// What became of a body that was sent.
+pub(super) enum Sent {
+    /// The registry has it.
+    Taken,
+    /// It was too long for one request.
+    TooLong,
+    /// The registry is elsewhere than we thought: it has to be asked.
+    OutOfStep,
+}
+
+impl Session {
+    /// Opens a session.
+    pub(in crate::client) async fn open(
+        exchange: &Arc<Exchange>,
+        repository: &RepositoryName,
+        blob: &Descriptor,
+    ) -> Result<Self> {
+        let route = Route::StartUpload { repository: repository.clone(), mount: None, digest: None };
+        let response = exchange.call(Call::new(Method::POST, &route, push(repository))).await?;
+        if !matches!(response.status().as_u16(), 201 | 202 | 204) {
+            let what = format!("an upload to {}", exchange.shown(repository));
+            return Err(exchange.refused(&what, response).await);
+        }
+        Self::opened(exchange, repository, blob, &response).await
+    }
+
+    /// The session that an answer opened.
+    pub(in crate::client) async fn opened(
+        exchange: &Arc<Exchange>,
+        repository: &RepositoryName,
+        blob: &Descriptor,
+        response: &Response,
+    ) -> Result<Self> {
+        let place = place_of(exchange, response).await?;
+        let shortest_chunk = wire::chunk_min_length(response.headers()).unwrap_or_default().min(MAX_CHUNK);
+        let (exchange, repository, blob) = (Arc::clone(exchange), repository.clone(), blob.clone());
+        Ok(Self { exchange, repository, blob, place, offset: 0, shortest_chunk })
+    }
+
+    /// Asks for a session of earlier; `None` where it is gone, or was never to be trusted.
+    pub(in crate::client) async fn resume(
+        exchange: &Arc<Exchange>,
+        repository: &RepositoryName,
+        blob: &Descriptor,
+        state: &UploadState,
+    ) -> Result<Option<Self>> {
+        let outbound = exchange.outbound();
+        let (Ok(url), Ok(home)) = (state.session.parse::<Url>(), outbound.at_home("/v2/")) else { return Ok(None) };
+        let Ok(place) = outbound.permit(Handed::Upload, home.url(), url).await else { return Ok(None) };
+        let (shared, repository) = (Arc::clone(exchange), repository.clone());
+        let mut session =
+            Self { exchange: shared, repository, blob: blob.clone(), place, offset: state.offset, shortest_chunk: 0 };
+        let goes_on = session.ask().await?;
+        Ok((goes_on && session.offset <= blob.size).then_some(session))
+    }
+
+    pub(super) const fn blob(&self) -> &Descriptor {
+        &self.blob
+    }
+
+    /// How many bytes the registry has.
+    pub(super) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(super) const fn shortest_chunk(&self) -> u64 {
+        self.shortest_chunk
+    }
+
+    /// The most bytes that one request may carry, where that is known.
+    pub(super) fn longest_body(&self) -> Option<u64> {
+        self.exchange.learnt.hints().longest_body
+    }
+
+    /// Takes note of the most bytes that one request may carry.
+    pub(super) async fn learn_longest_body(&self, longest: u64) {
+        self.exchange.learnt.learn(|hints| hints.longest_body = Some(longest)).await;
+    }
+
+    /// What is uploaded, for messages.
+    pub(super) fn what(&self) -> String {
+        format!("the blob {} of {}", self.blob.digest, self.exchange.shown(&self.repository))
+    }
+
+    pub(super) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+        self.exchange.error(kind, message)
+    }
+
+    /// Waits for its share of the bandwidth.
+    pub(super) async fn pass(&self, bytes: usize) {
+        self.exchange.limits.pass(bytes).await;
+    }
+
+    /// Whether the blob is in the repository, as far as that can be found out.
+    pub(super) async fn is_there(&self) -> bool {
+        self.exchange.has_blob(&self.repository, &self.blob).await.unwrap_or_default()
+    }
+
+    /// What another process needs to go on. Places of others are signed for the moment and not remembered.
+    pub(super) fn state(&self) -> Option<UploadState> {
+        let ours = self.place.standing() == Standing::Home;
+        ours.then(|| UploadState { session: self.place.url().to_string(), offset: self.offset })
+    }
+
+    /// Asks how far the session is; `false` where it is gone.
+    pub(super) async fn ask(&mut self) -> Result<bool> {
+        let call = Call::at(Method::GET, self.place.clone(), push(&self.repository));
+        let response = self.exchange.call(call).await?;
+        match response.status().as_u16() {
+            200 | 202 | 204 => {
+                let Some(received) = wire::received(response.headers()) else { return Ok(false) };
+                self.offset = received;
+                self.moved(&response).await?;
+                Ok(true)
+            }
+            401 | 403 => Err(self.refused(response).await),
+            _ => Ok(false),
+        }
+    }
+
+    /// Sends the next bytes.
+    pub(super) async fn patch(&mut self, body: RequestBody, length: u64) -> Result<Sent> {
+        let call = self.carrying(Method::PATCH, self.place.clone(), body, length, Replay::UnlessHeard);
+        let response = self.exchange.call(call).await?;
+        let sent = judge(response.status());
+        if let Some(Sent::Taken) = sent {
+            self.offset += length;
+            self.moved(&response).await?;
+        }
+        match sent {
+            Some(sent) => Ok(sent),
+            None => Err(self.refused(response).await),
+        }
+    }
+
+    /// Sends the last bytes and has the whole compared with its digest.
+    pub(super) async fn close(&self, body: RequestBody, length: u64) -> Result<Sent> {
+        let mut url = self.place.url().clone();
+        url.query_pairs_mut().append_pair("digest", &self.blob.digest.to_string());
+        let place = self.place.clone().with_query(url.query());
+        let response = self.exchange.call(self.carrying(Method::PUT, place, body, length, Replay::UnlessHeard)).await?;
+        match judge(response.status()) {
+            Some(sent) => Ok(sent),
+            None => Err(self.refused(response).await),
+        }
+    }
+
+    /// Gives the session up, as far as the registry allows.
+    pub(in crate::client) async fn cancel(self) {
+        let call = Call::at(Method::DELETE, self.place.clone(), push(&self.repository)).replay(Replay::Never);
+        if let Err(error) = self.exchange.call(call).await {
+            tracing::debug!(%error, "an upload that is given up stays");
+        }
+    }
+
+    fn carrying(&self, method: Method, place: Permit, body: RequestBody, length: u64, replay: Replay) -> Call {
+        let is_whole = self.offset == 0 && method == Method::PUT;
+        let range = ContentRange::of(self.offset, length).filter(|_| !is_whole);
+        let mut call = Call::at(method, place, push(&self.repository))
+            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
+            .body(body)
+            .replay(replay)
+            .bulk();
+        if let Some(value) = range.and_then(|range| HeaderValue::from_str(&range.chunk_value()).ok()) {
+            call = call.header(header::CONTENT_RANGE, value);
+        }
+        call
+    }
+
+    /// Follows the session to where it goes on.
+    async fn moved(&mut self, response: &Response) -> Result<()> {
+        if response.headers().contains_key(header::LOCATION) {
+            self.place = place_of(&self.exchange, response).await?;
+        }
+        Ok(())
+    }
+
+    async fn refused(&self, response: Response) -> Error {
+        let (status, gone) = (response.status().as_u16(), response.status() == StatusCode::NOT_FOUND);
+        let error = self.exchange.refused(&self.what(), response).await;
+        if gone && error.kind() != ErrorKind::Gone {
+            let message = format!("the upload of {} is gone (HTTP {status})", self.what());
+            return self.error(ErrorKind::Gone, message).with_status(status).caused_by(error);
+        }
+        error
+    }
+}
+
+/// What a status says about the bytes; `None` where it refuses more than them.
+fn judge(status: StatusCode) -> Option<Sent> {
+    match status.as_u16() {
+        200..=204 => Some(Sent::Taken),
+        413 => Some(Sent::TooLong),
+        416 => Some(Sent::OutOfStep),
+        _ => None,
+    }
+}
+
+/// Where an upload goes on, if that is allowed.
+async fn place_of(exchange: &Exchange, response: &Response) -> Result<Permit> {
+    let location =
+        wire::upload_location(response.headers(), response.url()).map_err(|error| exchange.misled(&error))?;
+    if location.corrected {
+        tracing::warn!(registry = %exchange.address(), "the registry does not know that it stands behind a proxy");
+    }
+    let permit = exchange.outbound().permit(Handed::Upload, response.url(), location.url).await;
+    permit.map_err(|error| exchange.unanswered(&error))
+}
