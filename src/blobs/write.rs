@@ -74,7 +74,8 @@ impl BlobDirectory {
 
     /// Begins a blob once more, while another process holds its file and does not get on.
     async fn begin_beside(&self, session: &str, blob: &Descriptor) -> Result<BlobBegun> {
-        let session = format!("{session}.{}", unused_word()?);
+        let word = files::unused_word().map_err(|error| storage(FileError::new("write", &*self.root, error)))?;
+        let session = format!("{session}.{word}");
         match self.attempt(blob, &session).await? {
             Attempt::Begun(partial) => Ok(BlobBegun::Write(Box::new(self.write_of(partial, session)))),
             Attempt::Present => Ok(BlobBegun::Present),
@@ -303,13 +304,4 @@ impl Partial {
         // The content is judged already; a file that stays is met and judged again by the next who begins.
         let _ = self.disk.remove(&self.path);
     }
-}
-
-/// A word that no other upload has.
-fn unused_word() -> Result<String> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|error| {
-        Error::new(ErrorKind::Storage, "the system gives no random bytes").caused_by(std::io::Error::other(error))
-    })?;
-    Ok(format!("{:016x}", u64::from_ne_bytes(random)))
 }

@@ -78,10 +78,18 @@ fn parent(path: &Path) -> &Path {
 
 /// A name beside `path` that nobody else uses.
 fn temporary_name(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(path.with_file_name(format!(".{name}.{}.tmp", unused_word()?)))
+}
+
+/// 16 hex digits that nobody else has come to.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub fn unused_word() -> io::Result<String> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(path.with_file_name(format!(".{name}.{:016x}.tmp", u64::from_ne_bytes(random))))
+    Ok(format!("{:016x}", u64::from_ne_bytes(random)))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod lock;
 mod places;
 mod read;
 
-pub use atomic::{Access, create_directories, write_atomically};
+pub use atomic::{Access, create_directories, unused_word, write_atomically};
 pub use disk::{Disk, DiskFile, LocalDisk};
 #[cfg(test)]
 pub(crate) use faulty::{Failing, FaultyDisk};

@@ -19,11 +19,11 @@ mod sessions;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::blobs::{self, BlobDirectory, blocking, storage};
 use crate::files::Disk;
-use crate::image::{RepositoryName, Selector};
+use crate::image::{Digest, RepositoryName, Selector};
 use crate::registry::{Error, ErrorKind, Identity, Result};
 
 pub use images::{KeptImage, Untagged};
@@ -45,11 +45,13 @@ struct Shared {
     identity: Identity,
     /// What was changed by this process and is not in `index.json` yet.
     touched: Mutex<BTreeSet<Touched>>,
+    /// What was put in place without a tag, and may turn out to be what a push was for.
+    untagged: Mutex<BTreeSet<(RepositoryName, Digest)>>,
     /// The sessions of this process; while there are none, every change is written to `index.json` at once.
     sessions: AtomicUsize,
 }
 
-/// A tag that was moved, or a manifest that was put in place by its digest alone.
+/// A name in `index.json` that may have changed: a tag, or a manifest that is kept for its own sake.
 type Touched = (RepositoryName, Selector);
 
 impl Store {
@@ -67,6 +69,7 @@ impl Store {
             disk,
             identity,
             touched: Mutex::default(),
+            untagged: Mutex::default(),
             sessions: AtomicUsize::new(0),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -91,7 +94,7 @@ impl Shared {
     }
 
     fn touch(&self, repository: &RepositoryName, selector: Selector) {
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner).insert((repository.clone(), selector));
+        held(&self.touched).insert((repository.clone(), selector));
     }
 
     /// Brings `index.json` up to date where no session will.
@@ -102,6 +105,11 @@ impl Shared {
     fn missing(&self, what: &str) -> Error {
         Error::new(ErrorKind::NotFound, format!("the store has no {what}")).at(&self.identity.place)
     }
+}
+
+/// What a lock guards; no panic leaves a set half changed.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

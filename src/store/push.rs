@@ -1,9 +1,11 @@
 //! Writing to the store: blobs, then manifests, then tags.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Shared, Store};
+use super::{Shared, Store, held};
 use crate::blobs::{BlobBegun, BlobWrite};
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::{
@@ -57,8 +59,9 @@ impl ImageDestination for Store {
                 Ok(Begun::Upload(Box::new(StoreUpload { store, repository: name, digest, write })))
             }
             BlobBegun::Present => {
+                // Another process brought it in the meantime, or an earlier one all but its name.
                 store.with(move |shared| shared.take_over(&name, &digest)).await?;
-                Ok(Begun::Mounted)
+                Ok(Begun::Present)
             }
         }
     }
@@ -138,10 +141,20 @@ impl Shared {
             self.touch(name, Selector::Tag(tag.clone()));
             repository.set_tag(tag, &descriptor)?;
         }
-        if tags.is_empty() {
-            self.touch(name, Selector::Digest(descriptor.digest));
-        }
+        self.note_untagged(name, manifest, tags);
         Ok(())
+    }
+
+    /// Notes a manifest that came without a tag: the push may be for it. What an index names was pushed for the index.
+    fn note_untagged(&self, name: &RepositoryName, manifest: &RawManifest, tags: &[Tag]) {
+        let view = manifest.manifest();
+        let mut untagged = held(&self.untagged);
+        for child in view.children() {
+            untagged.remove(&(name.clone(), child.digest.clone()));
+        }
+        if tags.is_empty() && self.sessions.load(Ordering::SeqCst) > 0 {
+            untagged.insert((name.clone(), manifest.digest().clone()));
+        }
     }
 
     /// Sees to it that everything a manifest names is in its repository; foreign layers are nobody's to have.

@@ -6,17 +6,16 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Shared, Store, Touched, membership};
+use super::{Shared, Store, Touched, held, membership, storage};
 use crate::blobs::{Index, not_locked, update_index};
-use crate::files::{Lock, Sharing};
+use crate::files::{self, FileError, Lock, Sharing};
 use crate::image::{Descriptor, Digest, RepositoryName, Selector};
-use crate::registry::{Error, ErrorKind, PushSession, Result};
+use crate::registry::{PushSession, Result};
 
 /// How long a lease that is being judged by another process may be held by it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -66,11 +65,8 @@ impl Drop for Session {
 
 /// Locks a new file in `leases/`.
 fn new_lease(leases: &Path) -> Result<Lock> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| {
-        Error::new(ErrorKind::Storage, "the system gives no random bytes").caused_by(std::io::Error::other(error))
-    })?;
-    let path = leases.join(format!("{:032x}", u128::from_ne_bytes(random)));
+    let word = files::unused_word().map_err(|error| storage(FileError::new("write", leases, error)))?;
+    let path = leases.join(word);
     Lock::take(&path, Sharing::Exclusive, PATIENCE).map_err(not_locked)
 }
 
@@ -81,24 +77,25 @@ impl Shared {
 
     /// Ends the push of `image`: where it came without a tag, it is kept for its own sake.
     fn finish(&self, name: &RepositoryName, image: &Digest) -> Result<()> {
-        let by_digest = (name.clone(), Selector::Digest(image.clone()));
-        let untagged = self.touched.lock().unwrap_or_else(PoisonError::into_inner).contains(&by_digest);
-        if untagged && self.look_up(name, &by_digest.1)?.is_some() {
+        let untagged = held(&self.untagged).contains(&(name.clone(), image.clone()));
+        if untagged {
+            self.touch(name, Selector::Digest(image.clone()));
             self.repository(name).set_named(image)?;
+            held(&self.untagged).remove(&(name.clone(), image.clone()));
         }
         self.write_index()
     }
 
     /// Derives `index.json` from the facts.
     pub(super) fn write_index(&self) -> Result<()> {
-        let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        let touched = std::mem::take(&mut *held(&self.touched));
         let stale = self.stale_leases();
         let written = update_index(&*self.disk, &self.root, |index| match index {
             Ok(index) if stale.is_empty() => self.changed(index, &touched),
             _ => self.derived(),
         });
         if let Err(error) = written {
-            self.touched.lock().unwrap_or_else(PoisonError::into_inner).extend(touched);
+            held(&self.touched).extend(touched);
             return Err(error);
         }
         stale.into_iter().for_each(Lock::remove);

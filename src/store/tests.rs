@@ -227,6 +227,22 @@ async fn what_came_by_digest_is_kept_as_named() {
 }
 
 #[tokio::test]
+async fn what_comes_by_digest_is_kept_though_another_push_ends_first() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(home.path());
+    let image = sample("one");
+    let session = store.begin_session(&name("a")).await.unwrap();
+    put_content(&store, "a", &image).await.unwrap();
+    store.push_manifest(&name("a"), &image.manifest, &[], TagCondition::Always).await.unwrap();
+    push(&store, "a", &sample("two"), &[]).await.unwrap();
+    session.finish(image.manifest.digest()).await.unwrap();
+    assert_eq!(listed(home.path()).len(), 2);
+    // What is removed is not named any more.
+    store.remove_manifest(&name("a"), image.manifest.digest()).await.unwrap();
+    assert_eq!(listed(home.path()), [format!("a@{}", sample("two").manifest.digest())]);
+}
+
+#[tokio::test]
 async fn images_are_described() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
