@@ -3,9 +3,9 @@
 use http::StatusCode;
 
 use super::exchange::Exchange;
-use crate::credentials::Credential;
+use crate::credentials::{Chosen, Credential};
 use crate::image::RegistryAddress;
-use crate::outbound::{OutboundError, Response};
+use crate::outbound::{OutboundError, Response, redact};
 use crate::registry::{Error, ErrorKind, Remedy};
 use crate::wire::{ErrorBody, LinkError, MAX_ERROR_BODY};
 
@@ -54,7 +54,12 @@ impl Exchange {
 
     /// The error for an answer that points nowhere sensible.
     pub(super) fn misled(&self, error: &LinkError) -> Error {
-        Error::new(ErrorKind::Nonsense, error.to_string()).at(self.address().to_string())
+        // A text that is no URL may still hold a secret where a URL has them.
+        let message = match error {
+            LinkError::NotUrl(text) => LinkError::NotUrl(redact::text_of_url(text)).to_string(),
+            error => error.to_string(),
+        };
+        self.error(ErrorKind::Nonsense, message)
     }
 
     /// An error of this registry.
@@ -80,7 +85,7 @@ impl Exchange {
             error = error.with_retry_after(pause);
         }
         match kind {
-            ErrorKind::Denied if home => error.with_remedy(self.credential_remedy()),
+            ErrorKind::Denied if home => error.with_remedy(credential_remedy(self.address(), self.chosen())),
             ErrorKind::RateLimited => match retry_after {
                 Some(pause) => error.with_remedy(Remedy::WaitFor(pause)),
                 None => error,
@@ -88,14 +93,16 @@ impl Exchange {
             _ => error,
         }
     }
+}
 
-    fn credential_remedy(&self) -> Remedy {
-        let chosen = self.chosen();
-        match (&chosen.credential, &chosen.name) {
-            (Credential::Anonymous, _) | (_, None) => Remedy::Login(self.address().to_string()),
-            (_, Some(name)) if name.contains('/') && !name.contains(' ') => Remedy::CheckCredential(name.clone()),
-            (_, Some(name)) => Remedy::Other(format!("check the credential that was used: {name}, {}", chosen.why)),
+/// What to do about a credential that was not taken.
+pub(super) fn credential_remedy(registry: &RegistryAddress, chosen: &Chosen) -> Remedy {
+    match (&chosen.credential, chosen.name.as_deref()) {
+        (Credential::Anonymous, _) | (_, None | Some("login")) => Remedy::Login(registry.to_string()),
+        (_, Some(name)) if name.split('/').count() == 2 && !name.contains(' ') => {
+            Remedy::CheckCredential(name.to_owned())
         }
+        (_, Some(name)) => Remedy::Other(format!("check the credential that was used: {name} ({})", chosen.why)),
     }
 }
 

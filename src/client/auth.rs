@@ -17,6 +17,9 @@ use crate::outbound::{Outbound, Response};
 use crate::registry::{Error, ErrorKind, Result};
 use crate::wire::{Challenge, Scope};
 
+/// How many scopes a token is asked for beside those that are wanted now: some registries' headers hold no more.
+const MAX_FURTHER_SCOPES: usize = 8;
+
 /// What a request is shown to be from.
 #[derive(Clone, Debug)]
 pub(super) enum Proof {
@@ -108,15 +111,9 @@ impl Auth {
         match (&known.scheme, &self.chosen.credential) {
             (Scheme::Basic, Credential::Password { username, password }) => basic(username, password).map(Proof::Basic),
             (Scheme::Basic, _) => Ok(Proof::None),
-            (Scheme::Bearer { realm, service }, credential) => {
-                let server = TokenServer {
-                    outbound,
-                    registry,
-                    credential,
-                    name: self.chosen.name.as_deref(),
-                    realm,
-                    service: service.as_deref(),
-                };
+            (Scheme::Bearer { realm, service }, _) => {
+                let server =
+                    TokenServer { outbound, registry, chosen: &self.chosen, realm, service: service.as_deref() };
                 let found = self.token(&server, &known, wanted, effort).await;
                 match found {
                     Ok(token) => Ok(Proof::Token(token)),
@@ -212,7 +209,7 @@ fn in_order(wanted: &[Scope], others: Vec<Scope>) -> Vec<Scope> {
     let merged = Scope::union(wanted.iter().cloned().chain(others));
     let (mut first, rest): (Vec<Scope>, Vec<Scope>) =
         merged.into_iter().partition(|scope| wanted.iter().any(|wanted| scope.covers(wanted)));
-    first.extend(rest);
+    first.extend(rest.into_iter().take(MAX_FURTHER_SCOPES));
     first
 }
 

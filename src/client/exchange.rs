@@ -1,6 +1,7 @@
 //! One request and its answer: with the proof that it needs, asked again where the proof was not taken.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
@@ -18,6 +19,11 @@ use crate::progress::{Event, Progress};
 use crate::registry::{Error, ErrorKind, Result};
 use crate::wire::{self, Action, Route, Scope};
 
+/// The first limit that is tried where a registry takes no body of any length: just under 4 MiB.
+pub(super) const FIRST_LIMIT: u64 = 4_000_000;
+/// How many long bodies may break off before they are kept short.
+const STREAM_PATIENCE: u32 = 2;
+
 /// Everything that requests to one registry under one credential share.
 pub(super) struct Exchange {
     address: RegistryAddress,
@@ -27,6 +33,8 @@ pub(super) struct Exchange {
     pub(super) limits: Limits,
     pub(super) learnt: Learnt,
     progress: Arc<dyn Progress>,
+    /// How many long bodies broke off, one after the other.
+    broken_streams: AtomicU32,
 }
 
 /// Where a request goes.
@@ -48,6 +56,7 @@ pub(super) struct Call {
     scopes: Vec<Scope>,
     replay: Replay,
     traffic: Traffic,
+    patience: u32,
 }
 
 impl Call {
@@ -70,6 +79,7 @@ impl Call {
             scopes,
             replay: Replay::Freely,
             traffic: Traffic::Small,
+            patience: 1,
         }
     }
 
@@ -89,6 +99,11 @@ impl Call {
 
     pub(super) const fn replay(mut self, replay: Replay) -> Self {
         self.replay = replay;
+        self
+    }
+
+    pub(super) const fn patience(mut self, times: u32) -> Self {
+        self.patience = times;
         self
     }
 
@@ -115,8 +130,11 @@ impl Call {
             Some(body) => body,
             None => std::mem::replace(&mut self.body, RequestBody::Empty),
         };
-        let mut request =
-            Request::new(self.method.clone(), permit).body(body).replay(self.replay).traffic(self.traffic);
+        let mut request = Request::new(self.method.clone(), permit)
+            .body(body)
+            .replay(self.replay)
+            .traffic(self.traffic)
+            .patience(self.patience);
         for (name, value) in &self.headers {
             request = request.header(name.clone(), value.clone());
         }
@@ -149,6 +167,7 @@ impl Exchange {
             reach,
             learnt,
             progress: settings.progress,
+            broken_streams: AtomicU32::new(0),
             address,
         })
     }
@@ -184,6 +203,21 @@ impl Exchange {
     /// Tells the user something, though the work goes on.
     pub(super) fn warn(&self, text: String) {
         self.progress.observe(&Event::Warning(text));
+    }
+
+    /// Takes note of how a body of any length fared.
+    pub(super) fn note_stream(&self, well: bool) {
+        if well {
+            self.broken_streams.store(0, Ordering::Relaxed);
+        } else {
+            self.broken_streams.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The most bytes that one request should carry, where that is known or feared.
+    pub(super) fn longest_body(&self) -> Option<u64> {
+        let feared = self.broken_streams.load(Ordering::Relaxed) >= STREAM_PATIENCE;
+        self.learnt.hints().longest_body.or(feared.then_some(FIRST_LIMIT))
     }
 
     /// Sends a request and has it answered, whatever the status. A 401 that comes back is final.

@@ -71,8 +71,7 @@ async fn put(
     manifest: &RawManifest,
     selector: &Selector,
 ) -> Result<bool> {
-    let joint = if matches!(selector, Selector::Tag(_)) { ':' } else { '@' };
-    let what = format!("the manifest {}{joint}{selector}", exchange.shown(repository));
+    let what = exchange.named(repository, selector);
     let route = Route::Manifest { repository: repository.clone(), selector: selector.clone() };
     let unsendable = |_| exchange.error(ErrorKind::Rejected, format!("{what} has a type that cannot be sent"));
     let media_type = HeaderValue::from_str(manifest.media_type().as_str()).map_err(unsendable)?;

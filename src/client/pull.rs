@@ -79,6 +79,11 @@ impl Exchange {
             }
             404 | 410 => return Ok(None),
             403 if forbidden == Forbidden::IsAbsent => return Ok(None),
+            // It was tried often enough.
+            429 | 500 | 502..=599 => {
+                let what = format!("the question for {}", self.named(repository, selector));
+                return Err(self.refused(&what, response).await);
+            }
             // A HEAD has no body to say why, and some places do not do HEAD.
             _ => {}
         }
@@ -91,6 +96,12 @@ impl Exchange {
         }
     }
 
+    /// A manifest, for messages.
+    pub(super) fn named(&self, repository: &RepositoryName, selector: &Selector) -> String {
+        let joint = if matches!(selector, Selector::Tag(_)) { ':' } else { '@' };
+        format!("the manifest {}{joint}{selector}", self.shown(repository))
+    }
+
     /// Reads a manifest and hashes it.
     pub(super) async fn manifest(
         &self,
@@ -99,8 +110,7 @@ impl Exchange {
         scopes: Vec<Scope>,
     ) -> Result<RawManifest> {
         let route = Route::Manifest { repository: repository.clone(), selector: selector.clone() };
-        let joint = if matches!(selector, Selector::Tag(_)) { ':' } else { '@' };
-        let what = format!("the manifest {}{joint}{selector}", self.shown(repository));
+        let what = self.named(repository, selector);
         let response = self.call(Call::new(Method::GET, &route, scopes).accept(MANIFEST_TYPES)).await?;
         if response.status() != http::StatusCode::OK {
             let error = self.refused(&what, response).await;

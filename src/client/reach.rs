@@ -100,8 +100,11 @@ impl Reach {
             return Ok(self.found(response, false));
         }
         // A TLS server calls plain HTTP a bad request, or says nothing at all.
-        if let Ok(response) = self.tls.send(make(&self.tls)?.only_if_answered()).await {
-            return Ok(self.found(response, true));
+        match self.tls.send(make(&self.tls)?.only_if_answered()).await {
+            Ok(response) => return Ok(self.found(response, true)),
+            // Who shows a certificate speaks TLS, though it is not to be trusted.
+            Err(error @ OutboundError::Untrusted { .. }) => return Err(error),
+            Err(_) => {}
         }
         let response = self.plain.send(make(&self.plain)?).await?;
         Ok(self.found(response, false))

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
 use super::tokens::{Granted, USUAL_LIFETIME};
-use crate::credentials::{Credential, Secret};
+use crate::credentials::{Chosen, Credential, Secret};
 use crate::image::RegistryAddress;
 use crate::outbound::{Handed, Outbound, OutboundError, Permit, Refusal, Request, RequestBody, Response};
 use crate::registry::{Error, ErrorKind, Remedy, Result};
@@ -27,9 +27,7 @@ const TOKEN_USER: &str = "<token>";
 pub(super) struct TokenServer<'a> {
     pub(super) outbound: &'a Outbound,
     pub(super) registry: &'a RegistryAddress,
-    pub(super) credential: &'a Credential,
-    /// The credential's name, for messages.
-    pub(super) name: Option<&'a str>,
+    pub(super) chosen: &'a Chosen,
     pub(super) realm: &'a str,
     pub(super) service: Option<&'a str>,
 }
@@ -52,7 +50,7 @@ impl TokenServer<'_> {
     /// `Policy` where the realm may not see the credential; `Denied` where it was not taken; others as they come.
     pub(super) async fn ask(&self, scopes: &[Scope]) -> Result<Granted> {
         let permit = self.permit().await?;
-        let response = match self.credential {
+        let response = match &self.chosen.credential {
             Credential::IdentityToken(token) => {
                 let response = self.post(&permit, token, scopes).await?;
                 // Where the OAuth2 form is not spoken, the older one is.
@@ -71,7 +69,7 @@ impl TokenServer<'_> {
     }
 
     async fn permit(&self) -> Result<Permit> {
-        let handed = match self.credential {
+        let handed = match &self.chosen.credential {
             Credential::Password { .. } | Credential::IdentityToken(_) => Handed::Realm,
             Credential::Anonymous | Credential::RegistryToken(_) => Handed::AnonymousRealm,
         };
@@ -176,11 +174,10 @@ impl TokenServer<'_> {
             Some(code) => error.with_code(code),
             None => error,
         };
-        match (kind, self.name) {
-            (ErrorKind::Denied, Some(name)) => error.with_remedy(Remedy::CheckCredential(name.to_owned())),
-            (ErrorKind::Denied, None) => error.with_remedy(Remedy::Login(self.registry.to_string())),
-            _ => error,
+        if kind != ErrorKind::Denied {
+            return error;
         }
+        error.with_remedy(super::answer::credential_remedy(self.registry, self.chosen))
     }
 
     fn failed(&self, error: OutboundError) -> Error {

@@ -10,8 +10,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect;
 
 use super::proxy::Proxies;
-use super::tls::TlsSettings;
-use super::{Origin, OutboundError, Reach, Request, Standing, Traffic, error};
+use super::verification::Verification;
+use super::{Origin, OutboundError, Reach, Request, Standing, TlsSettings, Traffic, error};
 
 /// How often HTTP/2 may fail before it is given up.
 const HTTP2_PATIENCE: u32 = 2;
@@ -20,7 +20,7 @@ const HTTP2_PATIENCE: u32 = 2;
 #[derive(Debug)]
 pub(super) struct Dialer {
     home: Origin,
-    tls: TlsSettings,
+    tls: Verification,
     connect_timeout: Duration,
     proxies: Proxies,
     mixed: OnceLock<reqwest::Client>,
@@ -34,7 +34,7 @@ impl Dialer {
     pub(super) fn new(home: Origin, tls: TlsSettings, connect_timeout: Duration) -> Self {
         Self {
             home,
-            tls,
+            tls: Verification::new(tls),
             connect_timeout,
             proxies: Proxies::of_system(),
             mixed: OnceLock::new(),
@@ -78,10 +78,18 @@ impl Dialer {
         if self.home.reach() == Reach::Loopback { None } else { self.proxies.of(url) }
     }
 
+    fn proxy_of_home(&self) -> Option<String> {
+        self.proxy_for(&format!("{}/", self.home).parse().ok()?)
+    }
+
     fn at_home(&self, only_http1: bool) -> Result<reqwest::Client, OutboundError> {
         let mut builder = self.builder();
         builder = if self.home.is_tls() {
-            self.tls.apply_at_home(builder)?
+            if self.tls.shows_certificate() && self.proxy_of_home().is_some_and(|proxy| proxy.starts_with("https:")) {
+                let text = "a client certificate cannot be used through an https proxy, which would see it too";
+                return Err(OutboundError::Settings(text.to_owned()));
+            }
+            builder.tls_backend_preconfigured(self.tls.at_home(only_http1)?)
         } else {
             // Plain connections alone: no authority is looked up, and none is trusted.
             builder.tls_certs_only([])
@@ -94,7 +102,8 @@ impl Dialer {
 
     fn for_strangers(&self) -> Result<reqwest::Client, OutboundError> {
         let guard = Guard { home: self.home.clone(), proxies: self.proxy_hosts() };
-        build(self.tls.trust(self.builder())?.http1_only().dns_resolver(Arc::new(guard)))
+        let builder = self.builder().tls_backend_preconfigured(self.tls.for_strangers()?);
+        build(builder.http1_only().dns_resolver(Arc::new(guard)))
     }
 
     fn builder(&self) -> reqwest::ClientBuilder {
@@ -131,16 +140,9 @@ fn made(
 }
 
 fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, OutboundError> {
-    builder.build().map_err(|error| {
-        let reason = error::reason_of(error);
-        OutboundError::Settings(if reason.contains("No CA certificates") {
-            "this system trusts no certificate authority: install its CA certificates (package `ca-certificates`), \
-             or name the registry's own with `--ca-cert-file`"
-                .to_owned()
-        } else {
-            format!("TLS cannot be set up: {reason}")
-        })
-    })
+    builder
+        .build()
+        .map_err(|error| OutboundError::Settings(format!("connections cannot be set up: {}", error::reason_of(error))))
 }
 
 /// Looks up the names of strangers, and drops addresses that lie further inward than the registry itself: a name

@@ -17,6 +17,7 @@ mod retry;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod tls;
+mod verification;
 
 pub use error::OutboundError;
 pub use origin::{Origin, Reach};
@@ -223,11 +224,10 @@ impl Outbound {
             builder = builder.header(header::CONTENT_LENGTH, 0);
         }
         tracing::debug!(method = %request.method, url = redact::url(permit.url()), length, "request");
+        let idle = self.timeouts.idle * request.patience;
         let answer = tokio::select! {
             answer = builder.send() => answer.map_err(|error| self.judge_failure(&origin, permit, error)),
-            () = flow.silent_for(self.timeouts.idle) => {
-                Err(OutboundError::Silent { origin: origin.clone(), waited: self.timeouts.idle })
-            }
+            () = flow.silent_for(idle) => Err(OutboundError::Silent { origin: origin.clone(), waited: idle }),
         };
         let inner = answer.inspect_err(|error| tracing::debug!(%error, "no answer"))?;
         self.dialer.answered(inner.version(), permit.standing());

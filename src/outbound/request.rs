@@ -26,6 +26,7 @@ pub struct Request {
     pub(super) body: RequestBody,
     pub(super) replay: Replay,
     pub(super) traffic: Traffic,
+    pub(super) patience: u32,
 }
 
 /// What sort of connection suits a request.
@@ -49,6 +50,7 @@ impl Request {
             body: RequestBody::Empty,
             replay: Replay::Freely,
             traffic: Traffic::Small,
+            patience: 1,
         }
     }
 
@@ -87,6 +89,13 @@ impl Request {
         if self.replay != Replay::Never {
             self.replay = Replay::Answered;
         }
+        self
+    }
+
+    /// Has its answer waited for so many times longer than usual, because the other side has work to do for it.
+    #[must_use]
+    pub const fn patience(mut self, times: u32) -> Self {
+        self.patience = times;
         self
     }
 

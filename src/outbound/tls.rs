@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use reqwest::{Certificate, ClientBuilder, Identity};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::OutboundError;
 use crate::files;
@@ -82,32 +83,32 @@ impl TlsSettings {
         Ok(())
     }
 
-    /// Applies what holds for everyone: the authorities.
-    pub(super) fn trust(&self, builder: ClientBuilder) -> Result<ClientBuilder, OutboundError> {
-        let mut certificates = Vec::new();
+    /// The authorities, read.
+    pub(super) fn trusted(&self) -> Result<Vec<CertificateDer<'static>>, OutboundError> {
+        let mut trusted = Vec::new();
         for pem in &self.authorities {
-            let found = Certificate::from_pem_bundle(pem).map_err(|_| unusable("a CA certificate is not PEM"))?;
-            if found.is_empty() {
-                return Err(unusable("a CA certificate file holds no PEM certificate"));
-            }
-            certificates.extend(found);
+            let found = certificates(pem).ok_or_else(|| unusable("a CA certificate file holds no PEM certificate"))?;
+            trusted.extend(found);
         }
-        Ok(if certificates.is_empty() { builder } else { builder.tls_certs_merge(certificates) })
+        Ok(trusted)
     }
 
-    /// Applies what holds for the configured origin alone.
-    pub(super) fn apply_at_home(&self, builder: ClientBuilder) -> Result<ClientBuilder, OutboundError> {
-        let mut builder = match self.certificates {
-            Certificates::Verified => self.trust(builder)?,
-            Certificates::Ignored => builder.tls_danger_accept_invalid_certs(true),
-        };
-        if let Some(pem) = &self.identity {
-            let identity = Identity::from_pem(pem)
-                .map_err(|_| unusable("the client certificate and its key are not a usable PEM pair"))?;
-            builder = builder.identity(identity);
-        }
-        Ok(builder)
+    /// Our certificate with its chain, and its key, read.
+    pub(super) fn shown(&self) -> Result<Option<Shown>, OutboundError> {
+        let Some(pem) = &self.identity else { return Ok(None) };
+        let shown = certificates(pem).zip(PrivateKeyDer::from_pem_slice(pem).ok());
+        let unusable = || unusable("the client certificate and its key are not a usable PEM pair");
+        shown.map(Some).ok_or_else(unusable)
     }
+}
+
+/// A certificate with its chain, and its key.
+pub(super) type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// The certificates in a PEM text; `None` where there is none, or one that cannot be read.
+fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    found.ok().filter(|found| !found.is_empty())
 }
 
 /// Where docker and podman keep what they know of registries, in the order in which it is read.
@@ -154,7 +155,8 @@ mod tests {
         let mut settings = TlsSettings::new(Certificates::Verified);
         settings.add_folders(&[home.path().to_owned()], "reg.example:5000").unwrap();
         assert_eq!(settings.authorities.len(), 1);
-        assert!(settings.apply_at_home(reqwest::Client::builder()).is_ok());
+        assert_eq!(settings.trusted().unwrap().len(), 1);
+        assert_eq!(settings.shown().unwrap().unwrap().0.len(), 1);
         let mut other = TlsSettings::new(Certificates::Verified);
         other.add_folders(&[home.path().to_owned()], "reg.example").unwrap();
         assert!(other.authorities.is_empty() && other.identity.is_none());
@@ -164,7 +166,7 @@ mod tests {
     fn what_is_no_certificate_is_said() {
         let mut settings = TlsSettings::new(Certificates::Verified);
         settings.authorities.push(b"hello".to_vec());
-        assert!(settings.apply_at_home(reqwest::Client::builder()).unwrap_err().to_string().contains("no PEM"));
+        assert!(settings.trusted().unwrap_err().to_string().contains("no PEM"));
         let error = settings.trust_file(Path::new("/nonexistent/ca.pem")).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/ca.pem does not exist"), "{error}");
     }

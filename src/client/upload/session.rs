@@ -8,11 +8,14 @@ use url::Url;
 use crate::client::exchange::{Call, Exchange, push};
 use crate::image::{Descriptor, RepositoryName};
 use crate::outbound::{Handed, Permit, Replay, RequestBody, Response, Standing};
-use crate::registry::{Error, ErrorKind, Result, UploadState};
+use crate::registry::{Error, ErrorKind, Remedy, Result, UploadState};
 use crate::wire::{self, ContentRange, Route};
 
 /// The longest chunk that a registry may insist on.
 const MAX_CHUNK: u64 = 64 * 1024 * 1024;
+
+/// How much longer than usual the answer to the whole may take: some hash and copy all of it only then.
+const CLOSING: u32 = 5;
 
 /// A session that the registry opened.
 #[derive(Clone)]
@@ -46,7 +49,9 @@ impl Session {
         let response = exchange.call(Call::new(Method::POST, &route, push(repository))).await?;
         if !matches!(response.status().as_u16(), 201 | 202 | 204) {
             let what = format!("an upload to {}", exchange.shown(repository));
-            return Err(exchange.refused(&what, response).await);
+            let error = exchange.refused(&what, response).await;
+            let unknown = error.code().is_some_and(|code| matches!(code.as_str(), "NAME_UNKNOWN" | "NAME_INVALID"));
+            return Err(if unknown { error.with_remedy(create_first(repository)) } else { error });
         }
         Self::opened(exchange, repository, blob, &response).await
     }
@@ -96,7 +101,13 @@ impl Session {
 
     /// The most bytes that one request may carry, where that is known.
     pub(super) fn longest_body(&self) -> Option<u64> {
-        self.exchange.learnt.hints().longest_body
+        self.exchange.longest_body()
+    }
+
+    /// Takes note of whether a body of any length was taken whole. Twice not, one after the other, and bodies are
+    /// kept short in this run: something on the way may not let long ones pass, without saying so.
+    pub(super) fn streamed(&self, well: bool) {
+        self.exchange.note_stream(well);
     }
 
     /// Takes note of the most bytes that one request may carry.
@@ -165,7 +176,8 @@ impl Session {
         let mut url = self.place.url().clone();
         url.query_pairs_mut().append_pair("digest", &self.blob.digest.to_string());
         let place = self.place.clone().with_query(url.query());
-        let response = self.exchange.call(self.carrying(Method::PUT, place, body, length, Replay::UnlessHeard)).await?;
+        let call = self.carrying(Method::PUT, place, body, length, Replay::UnlessHeard).patience(CLOSING);
+        let response = self.exchange.call(call).await?;
         match judge(response.status()) {
             Some(sent) => Ok(sent),
             None => Err(self.refused(response).await),
@@ -221,6 +233,11 @@ fn judge(status: StatusCode) -> Option<Sent> {
         416 => Some(Sent::OutOfStep),
         _ => None,
     }
+}
+
+/// Not every registry makes repositories when they are pushed to.
+fn create_first(repository: &RepositoryName) -> Remedy {
+    Remedy::Other(format!("create the repository {repository} there first, if this registry makes none by itself"))
 }
 
 /// Where an upload goes on, if that is allowed.

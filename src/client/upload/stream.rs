@@ -6,13 +6,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::session::{Sent, Session};
+use crate::client::exchange::FIRST_LIMIT;
 use crate::outbound::RequestBody;
 use crate::registry::{ErrorKind, Result};
 
 /// How many pieces wait for the connection at most.
 const WAITING: usize = 4;
-/// The first limit that is tried where a registry takes no body of any length: just under 4 MiB.
-const FIRST_LIMIT: u64 = 4_000_000;
 
 /// A request that is being sent.
 pub(super) struct Stream {
@@ -36,7 +35,13 @@ impl Stream {
         let length = session.blob().size - session.offset();
         let body = RequestBody::Stream { length, bytes: bytes.boxed() };
         let request = tokio::spawn(async move {
-            match session.close(body, length).await? {
+            let sent = session.close(body, length).await;
+            match &sent {
+                Ok(_) => session.streamed(true),
+                Err(error) if error.is_transient() => session.streamed(false),
+                Err(_) => {}
+            }
+            match sent? {
                 Sent::Taken => Ok(()),
                 Sent::TooLong | Sent::OutOfStep => {
                     session.learn_longest_body(FIRST_LIMIT).await;
