@@ -10,13 +10,14 @@
 //! ```
 //!
 //! * [`failure`] what every error can say about itself · [`image`] the vocabulary · [`progress`] what long work says
-//! * [`credentials`] vaults, and which secret is for which repository
-//! * [`client`] a registry over HTTP · [`outbound`] the one place that dials · [`yaml`] documents that keep their comments
-//! * [`files`] durable local state · [`registry`] the contract that everything which keeps images implements
-//! * [`config`] the configuration document · [`store`] images on this computer · [`transfer`] moving images
-//! * [`wire`] the distribution protocol as text: routes, headers, challenges, error bodies
-//! * [`output`] everything that is shown: results, messages, errors, progress
-//! * [`archive`] images in files that are handed on · [`blobs`] content in files by digest, for the store and for layouts
+//! * [`files`] durable local state · [`yaml`] documents that keep their comments
+//! * [`registry`] the contract that everything which keeps images implements · [`wire`] its protocol as text
+//! * [`credentials`] vaults, and which secret is for which repository · [`config`] the configuration document
+//! * [`outbound`] the one place that dials · [`client`] a registry over HTTP
+//! * [`blobs`] content in files by digest · [`store`] images on this computer · [`archive`] image layouts
+//! * [`transfer`] moving images: plan, then run
+//! * [`output`] everything that is shown · [`session`] concrete things from the configuration
+//! * [`command`] one file a command · [`cli`] words in, an exit code out
 //!
 //! # Invariants
 //!
@@ -33,7 +34,9 @@
 
 pub mod archive;
 pub mod blobs;
+pub mod cli;
 pub mod client;
+mod command;
 pub mod config;
 pub mod credentials;
 pub mod failure;
@@ -43,6 +46,7 @@ pub mod outbound;
 pub mod output;
 pub mod progress;
 pub mod registry;
+pub mod session;
 pub mod store;
 pub mod transfer;
 pub mod wire;

@@ -1,3 +1,7 @@
 //! The program: hands the words to the library and ends with its exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tranship::cli::run(std::env::args_os())
+}

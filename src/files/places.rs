@@ -52,12 +52,12 @@ impl Places {
         }
     }
 
-    /// The local store, unless `TRANSHIP_STORE` or `settings.store` names another place.
+    /// The local store: where `TRANSHIP_STORE` says, then where the configuration says, then among the data.
     #[must_use]
-    pub fn store(&self) -> PathBuf {
+    pub fn store(&self, configured: Option<&Path>) -> PathBuf {
         match env::var_os("TRANSHIP_STORE").filter(|value| !value.is_empty()) {
             Some(store) => store.into(),
-            None => self.data.join("store"),
+            None => configured.map_or_else(|| self.data.join("store"), Path::to_owned),
         }
     }
 }

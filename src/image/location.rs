@@ -6,6 +6,11 @@ use std::path::{Path, PathBuf};
 use super::reference::split;
 use super::{Digest, DigestPrefix, ImageReference, Naming, ReferenceError, RepositoryName, Tag};
 
+/// The kinds of place that other tools know and this program does not. Nobody who writes one means an image of
+/// that name with a tag.
+const FOREIGN_KINDS: [&str; 7] =
+    ["containers-storage", "dir", "docker-archive", "docker-daemon", "oci-archive", "sif", "stream"];
+
 /// Where an image is, or is to be. Closed data; what can be done there is behaviour of the `registry` traits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
@@ -63,6 +68,9 @@ impl Location {
         }
         if let Some(rest) = text.strip_prefix("oci:") {
             return layout(rest);
+        }
+        if let Some((kind, rest)) = text.split_once(':').filter(|(kind, _)| FOREIGN_KINDS.contains(kind)) {
+            return Err(LocationError::Kind { kind: kind.to_owned(), rest: rest.to_owned() });
         }
         Ok(Self::Registry(ImageReference::parse(text, naming)?))
     }
@@ -141,6 +149,14 @@ pub enum LocationError {
     /// The image reference in it is wrong.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
+    /// A kind of place that is not known here.
+    #[error("`{kind}:` is not a kind of place that is known here; `docker://`, `store:` and `oci:` are")]
+    Kind {
+        /// What stands before the colon.
+        kind: String,
+        /// What stands behind it.
+        rest: String,
+    },
     /// `oci:` without a directory.
     #[error("`oci:` needs a directory, as in `oci:DIR:NAME`")]
     NoDirectory,
@@ -158,6 +174,10 @@ impl LocationError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Reference(error) => error.hint(),
+            Self::Kind { kind, rest } => Some(format!(
+                "if an image of the name `{kind}` is meant, write `docker://{kind}:{}`",
+                rest.escape_debug()
+            )),
             Self::NoDirectory | Self::EmptyName(_) | Self::NameAndDigest(_) => None,
         }
     }
@@ -197,6 +217,7 @@ mod tests {
     #[test]
     fn names_of_kinds_can_be_images() {
         assert_eq!(show("docker://store:1.0"), "docker.io/library/store:1.0");
+        assert_eq!(show("docker://dir:1.0"), "docker.io/library/dir:1.0");
         assert_eq!(show("oci"), "docker.io/library/oci:latest");
         assert_eq!(show("store:alpine"), "store:alpine:latest");
     }
@@ -204,6 +225,8 @@ mod tests {
     #[test]
     fn bad_locations_name_the_part() {
         for (text, part) in [
+            ("docker-archive:app.tar", "`docker-archive:` is not a kind of place"),
+            ("dir:x", "`dir:` is not a kind of place"),
             ("oci:", "needs a directory"),
             ("oci::v1", "needs a directory"),
             ("oci:dir:", "is empty"),

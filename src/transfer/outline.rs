@@ -19,6 +19,18 @@ pub enum Fate {
     Skip,
 }
 
+impl Fate {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Mount => "mount",
+            Self::Skip => "skip",
+        }
+    }
+}
+
 /// A blob of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

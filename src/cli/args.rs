@@ -1,0 +1,147 @@
+//! The whole command line, as clap reads it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, ValueEnum};
+
+use crate::command::Command;
+use crate::output::{OutputFormat, ProgressMode};
+
+/// Names, finds, pins, moves, mirrors, keeps and hands out container images.
+#[derive(Parser, Debug)]
+#[command(
+    name = "tranship",
+    version,
+    max_term_width = 100,
+    propagate_version = false,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not found, 4 denied, 5 unreachable,\n\
+                  6 content is not what its digest says, 7 some of several failed, 130 and 143 interrupted."
+)]
+pub(super) struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub(super) global: GlobalFlags,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct GlobalFlags {
+    /// The form of the result
+    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = false)]
+    pub(super) output: FormatWord,
+
+    /// Print the essential word of each result and nothing else
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+
+    /// Say more (-v which credentials, -vv requests, -vvv everything)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// How progress is shown
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+    pub(super) progress: ProgressWord,
+
+    /// Give up on a registry that is silent for so long, e.g. 10s, 2m [default: 30s]
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    pub(super) timeout: Option<Duration>,
+
+    /// How often a request that failed in passing is tried again [default: 5]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(super) retries: Option<u32>,
+
+    /// No colours (as `NO_COLOR` does)
+    #[arg(long, global = true)]
+    pub(super) no_color: bool,
+
+    /// Keep no tokens for the next run, and use none that were kept
+    #[arg(long, global = true)]
+    pub(super) no_token_cache: bool,
+}
+
+/// The words of `--output`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FormatWord {
+    /// For people
+    Text,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+impl From<FormatWord> for OutputFormat {
+    fn from(word: FormatWord) -> Self {
+        match word {
+            FormatWord::Text => Self::Text,
+            FormatWord::Json => Self::Json,
+            FormatWord::Yaml => Self::Yaml,
+        }
+    }
+}
+
+/// The words of `--progress`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProgressWord {
+    /// Bars on a terminal, plain lines elsewhere
+    Auto,
+    /// Bars
+    Bar,
+    /// A line every few seconds
+    Plain,
+    /// Lines of JSON
+    Json,
+    /// Nothing
+    None,
+}
+
+impl From<ProgressWord> for ProgressMode {
+    fn from(word: ProgressWord) -> Self {
+        match word {
+            ProgressWord::Auto => Self::Auto,
+            ProgressWord::Bar => Self::Bar,
+            ProgressWord::Plain => Self::Plain,
+            ProgressWord::Json => Self::Json,
+            ProgressWord::None => Self::None,
+        }
+    }
+}
+
+/// Reads `90s`, `10m`, `1h30m`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{}` is not a time such as 90s, 10m or 1h30m", text.escape_debug());
+    let text = if text.bytes().all(|byte| byte.is_ascii_digit()) { format!("{text}s") } else { text.to_owned() };
+    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(span).ok().filter(|time| !time.is_zero()).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        for text in ["", "0s", "-5s", "soon", "5 parsecs"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The command line: words in, an exit code out.
+//!
+//! Reads the words, builds the console and the session, runs the command, and renders what it came to. Also
+//! makes completions and manual pages, from the same definition. `main` alone calls it.
+
+mod args;
+mod complete;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::command::{CommandError, CommandResult, cannot};
+use crate::failure::{Failure, FailureKind};
+use crate::output::{ColorChoice, Console, ConsoleOptions};
+use crate::session::{Session, SessionOptions};
+
+use args::{Cli, GlobalFlags};
+
+/// Runs the program on these words and says how it ended.
+#[must_use]
+pub fn run(words: impl IntoIterator<Item = OsString> + Clone) -> ExitCode {
+    clap_complete::CompleteEnv::with_factory(complete::program).bin("tranship").complete();
+    let cli = match read(words) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let console = Console::new(console_options(&cli.global));
+    console.start_log();
+    match in_runtime(execute(cli, console.clone())) {
+        Ok(code) => code,
+        Err(error) => fail(&console, &error),
+    }
+}
+
+fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(words)?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// Prints clap's own message: help and version are results, everything else is wrong usage.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is there to read it where this fails.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
+    }
+}
+
+fn console_options(flags: &GlobalFlags) -> ConsoleOptions {
+    ConsoleOptions {
+        format: flags.output.into(),
+        quiet: flags.quiet,
+        verbosity: flags.verbose,
+        color: if flags.no_color { ColorChoice::Never } else { ColorChoice::Auto },
+        progress: flags.progress.into(),
+    }
+}
+
+/// Runs on one thread: hashing and disk work have threads of their own, and one reactor moves bytes cheapest.
+fn in_runtime<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::plain(FailureKind::Failed, format!("cannot start: {error}")))?;
+    let result = runtime.block_on(work);
+    // A keychain or a disk that hangs must not keep the program from ending.
+    runtime.shutdown_background();
+    result
+}
+
+async fn execute(cli: Cli, console: Console) -> Result<ExitCode, CommandError> {
+    let options = SessionOptions {
+        config_file: cli.global.config.clone(),
+        timeout: cli.global.timeout,
+        retries: cli.global.retries,
+        keep_tokens: !cli.global.no_token_cache,
+    };
+    let session = Session::open(options, console.clone()).map_err(cannot("start"))?;
+    let work = cli.command.run(&session, Cli::command());
+    tokio::select! {
+        result = work => finish(&console, result),
+        signal = interrupted() => {
+            console.finish_progress();
+            Ok(ExitCode::from(signal))
+        }
+    }
+}
+
+fn finish(console: &Console, result: CommandResult) -> Result<ExitCode, CommandError> {
+    let outcome = result?;
+    console.finish_progress();
+    if let Some(report) = &outcome.report {
+        console.report(&**report).map_err(cannot("write the result"))?;
+    }
+    for failure in &outcome.failures {
+        console.failure(failure);
+    }
+    Ok(outcome.failed.map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind.exit_code())))
+}
+
+fn fail(console: &Console, error: &CommandError) -> ExitCode {
+    console.finish_progress();
+    console.failure(error);
+    ExitCode::from(error.kind().exit_code())
+}
+
+/// Waits for a signal to end, and says which exit code it asks for. What was begun is dropped as it stands:
+/// uploads and partial files keep what the next run can go on with.
+#[cfg(unix)]
+async fn interrupted() -> u8 {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
+            _ = interrupt.recv() => 130,
+            _ = terminate.recv() => 143,
+        },
+        _ => std::future::pending().await,
+    }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+async fn interrupted() -> u8 {
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => 130,
+        Err(_) => std::future::pending().await,
+    }
+}

@@ -1,0 +1,111 @@
+//! Flags that several commands share, each written once.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::config::TlsMode;
+use crate::credentials::SecretPath;
+use crate::image::{Attached, Platform};
+use crate::session::Access;
+
+/// How the registries named in a command are spoken to.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Registry options")]
+pub(super) struct RegistryFlags {
+    /// How to treat TLS of the registries named in this command
+    #[arg(long, value_name = "MODE", value_parser = tls_mode())]
+    pub(super) tls: Option<TlsMode>,
+
+    /// Use this secret for the registries named in this command
+    #[arg(long, value_name = "VAULT/SECRET", conflicts_with = "anonymous")]
+    pub(super) secret: Option<SecretPath>,
+
+    /// Use no credential, whatever is configured
+    #[arg(long)]
+    pub(super) anonymous: bool,
+
+    /// Read docker or podman credentials from this file
+    #[arg(long, value_name = "FILE", env = "REGISTRY_AUTH_FILE", hide_env_values = true)]
+    pub(super) authfile: Option<PathBuf>,
+}
+
+impl RegistryFlags {
+    /// How the registries are to be accessed.
+    #[must_use]
+    pub(super) fn access(&self) -> Access {
+        Access {
+            tls: self.tls,
+            secret: self.secret.clone(),
+            anonymous: self.anonymous,
+            authfile: self.authfile.clone(),
+        }
+    }
+}
+
+/// What differs between the two sides of a copy.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Registry options")]
+pub(super) struct SideFlags {
+    /// How to treat TLS of the source's registry
+    #[arg(long, value_name = "MODE", value_parser = tls_mode())]
+    pub(super) src_tls: Option<TlsMode>,
+
+    /// How to treat TLS of the destinations' registries
+    #[arg(long, value_name = "MODE", value_parser = tls_mode())]
+    pub(super) dest_tls: Option<TlsMode>,
+
+    /// Use this secret for the source's registry
+    #[arg(long, value_name = "VAULT/SECRET")]
+    pub(super) src_secret: Option<SecretPath>,
+
+    /// Use this secret for the destinations' registries
+    #[arg(long, value_name = "VAULT/SECRET")]
+    pub(super) dest_secret: Option<SecretPath>,
+}
+
+impl SideFlags {
+    /// How the source is to be accessed: its own flags before those of both sides.
+    #[must_use]
+    pub(super) fn source(&self, both: &RegistryFlags) -> Access {
+        narrowed(both.access(), self.src_tls, self.src_secret.as_ref())
+    }
+
+    /// How the destinations are to be accessed.
+    #[must_use]
+    pub(super) fn destination(&self, both: &RegistryFlags) -> Access {
+        narrowed(both.access(), self.dest_tls, self.dest_secret.as_ref())
+    }
+}
+
+fn narrowed(mut access: Access, tls: Option<TlsMode>, secret: Option<&SecretPath>) -> Access {
+    access.tls = tls.or(access.tls);
+    if let Some(secret) = secret {
+        access.secret = Some(secret.clone());
+        access.anonymous = false;
+    }
+    access
+}
+
+/// What of an image is moved.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct ContentFlags {
+    /// Move these platforms alone, e.g. linux/arm64 (repeatable; the digest changes)
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    pub(super) platforms: Vec<Platform>,
+
+    /// Which signatures, SBOMs and attestations come along
+    #[arg(long, value_name = "WHICH", value_parser = attached())]
+    pub(super) attached: Option<Attached>,
+}
+
+/// Reads a TLS mode, and offers the words in help and completion.
+fn tls_mode() -> impl TypedValueParser<Value = TlsMode> {
+    PossibleValuesParser::new(TlsMode::ALL.map(TlsMode::word)).try_map(|word| word.parse::<TlsMode>())
+}
+
+/// Reads what comes along, and offers the words in help and completion.
+fn attached() -> impl TypedValueParser<Value = Attached> {
+    PossibleValuesParser::new(Attached::ALL.map(Attached::word)).try_map(|word| word.parse::<Attached>())
+}

@@ -1,0 +1,126 @@
+//! The commands: one file each, with its flags, one `run`, and its report.
+//!
+//! A command turns words into typed values, asks `session` for concrete sides, has `transfer` or a contract
+//! do the work, and hands its report to the console. It builds no client and prints nothing itself.
+
+mod completions;
+//mod config;
+mod copy;
+mod delete;
+mod error;
+mod flags;
+mod images;
+mod inspect;
+//mod login;
+mod man;
+mod moving;
+mod pull;
+mod push;
+//mod registry;
+mod repositories;
+mod resolve;
+//mod secret;
+//mod settings;
+mod tag;
+mod tags;
+//mod vault;
+
+use clap::Subcommand;
+
+use crate::failure::{Failure, FailureKind};
+use crate::output::Report;
+use crate::session::Session;
+
+pub(crate) use error::{CommandError, cannot};
+
+/// What a command came to: its report, and what of several things failed.
+pub(crate) struct Outcome {
+    /// What was done; `None` where it was printed as it came.
+    pub(crate) report: Option<Box<dyn Report>>,
+    /// What could not be done, though the command went on.
+    pub(crate) failures: Vec<CommandError>,
+    /// The kind that the exit code follows; `None` where all is well.
+    pub(crate) failed: Option<FailureKind>,
+}
+
+impl Outcome {
+    /// Everything was done.
+    pub(crate) fn done(report: impl Report + 'static) -> Self {
+        Self { report: Some(Box::new(report)), failures: Vec::new(), failed: None }
+    }
+
+    /// Everything was done, and printed as it came.
+    #[must_use]
+    pub(crate) fn printed() -> Self {
+        Self { report: None, failures: Vec::new(), failed: None }
+    }
+
+    /// Of several things `succeeded` were done, and these were not.
+    pub(crate) fn of_several(report: impl Report + 'static, succeeded: usize, failures: Vec<CommandError>) -> Self {
+        let failed = FailureKind::of_several(failures.iter().map(Failure::kind), succeeded);
+        let report: Option<Box<dyn Report>> = (succeeded > 0).then(|| Box::new(report) as Box<dyn Report>);
+        Self { report, failures, failed }
+    }
+}
+
+/// What every command comes to.
+pub(crate) type CommandResult = Result<Outcome, CommandError>;
+
+/// Everything that tranship can be told to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Bring images from remote registries into the home
+    Pull(pull::PullArgs),
+    /// Send images of the store to registries
+    Push(push::PushArgs),
+    /// Copy an image from any place to any places
+    #[command(visible_alias = "cp")]
+    Copy(copy::CopyArgs),
+    /// Print the digests that images have now
+    #[command(visible_alias = "digest")]
+    Resolve(resolve::ResolveArgs),
+    /// List the tags of a repository
+    #[command(visible_aliases = ["ls", "list-tags"])]
+    Tags(tags::TagsArgs),
+    /// Show what an image consists of
+    Inspect(inspect::InspectArgs),
+    /// List the repositories of a registry
+    Repositories(repositories::RepositoriesArgs),
+    /// Give an image more tags
+    Tag(tag::TagArgs),
+    /// Remove a tag or a manifest
+    #[command(visible_alias = "rm")]
+    Delete(delete::DeleteArgs),
+    /// List the images at home
+    Images(images::ImagesArgs),
+    /// Print the completion script of a shell
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Man(man::ManArgs),
+}
+
+impl Command {
+    /// Does it.
+    ///
+    /// `program` is the definition of the whole command line, which completions and manual pages are made from.
+    ///
+    /// # Errors
+    /// What kept the command as a whole from being done.
+    pub(crate) async fn run(self, session: &Session, program: clap::Command) -> CommandResult {
+        match self {
+            Self::Pull(args) => pull::run(args, session).await,
+            Self::Push(args) => push::run(args, session).await,
+            Self::Copy(args) => copy::run(args, session).await,
+            Self::Resolve(args) => resolve::run(args, session).await,
+            Self::Tags(args) => tags::run(args, session).await,
+            Self::Inspect(args) => inspect::run(args, session).await,
+            Self::Repositories(args) => repositories::run(args, session).await,
+            Self::Tag(args) => tag::run(args, session).await,
+            Self::Delete(args) => delete::run(args, session).await,
+            Self::Images(args) => images::run(args, session).await,
+            Self::Completions(args) => completions::run(&args, session),
+            Self::Man(args) => man::run(&args, program),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What `copy`, `pull` and `push` have in common: several transfers that share their work, reported one by one.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::flags::ContentFlags;
+use super::{CommandError, Outcome, cannot};
+use crate::failure::Failure;
+use crate::image::Digest;
+use crate::output::{Page, Report, Shown, size};
+use crate::session::{Access, Session, SessionError};
+use crate::transfer::{
+    Clobber, Destination, Engine, Job, Options, Outline, Settings, Source, TransferPlan, TransferReport,
+};
+
+/// The transfers of one command, gathered before any begins, and what could not even be opened.
+pub(super) struct Moves<'a> {
+    session: &'a Session,
+    verb: &'static str,
+    jobs: Vec<Job>,
+    failures: Vec<CommandError>,
+}
+
+impl<'a> Moves<'a> {
+    /// No transfers yet; `verb` is what the user calls them.
+    pub(super) fn new(session: &'a Session, verb: &'static str) -> Self {
+        Self { session, verb, jobs: Vec::new(), failures: Vec::new() }
+    }
+
+    /// Adds one transfer.
+    pub(super) fn add(&mut self, source: Source, destination: Destination, options: Options) {
+        self.jobs.push(Job { source, destination, options });
+    }
+
+    /// Adds a transfer of one image to every destination that can be opened.
+    pub(super) async fn add_each(
+        &mut self,
+        source: &Source,
+        destinations: &[String],
+        access: &Access,
+        options: &Options,
+    ) {
+        for text in destinations {
+            let destination = async { self.session.destination(&self.session.location(text)?, access).await };
+            match destination.await {
+                Ok(destination) => self.add(source.clone(), destination, options.clone()),
+                Err(error) => self.failed(text, error),
+            }
+        }
+    }
+
+    /// Notes an image that could not be opened.
+    pub(super) fn failed(&mut self, image: &str, error: impl Failure) {
+        self.failures.push(CommandError::new(format!("cannot {} `{}`", self.verb, image.escape_debug()), error));
+    }
+
+    /// Carries all of them out.
+    pub(super) async fn run(mut self) -> Result<Moved, CommandError> {
+        let settings = self.session.config().map_err(cannot(self.verb))?.settings.concurrency;
+        let settings = Settings { concurrency: settings, ..Settings::default() };
+        let engine = Engine::new(settings, self.session.console().progress());
+        let mut images = Vec::new();
+        let jobs = std::mem::take(&mut self.jobs);
+        let ended = |job: &Job, result: Result<TransferReport, _>| match result {
+            Ok(report) => images.push(report),
+            Err(error) => self.failures.push(self.not_moved(job, error)),
+        };
+        engine.copy_each(&jobs, ended).await;
+        for warning in images.iter().flat_map(|image| &image.warnings) {
+            self.session.console().warn(warning);
+        }
+        Ok(Moved { images, failures: self.failures })
+    }
+
+    /// Says what each of them would do, and does nothing.
+    pub(super) async fn outline(mut self) -> Result<Outcome, CommandError> {
+        let mut plans = Vec::new();
+        for job in std::mem::take(&mut self.jobs) {
+            let plan = async {
+                let plan = TransferPlan::make(&job.source, &job.destination, &job.options).await?;
+                plan.outline().await
+            };
+            match plan.await {
+                Ok(plan) => plans.push(plan),
+                Err(error) => {
+                    let error = self.not_moved(&job, error);
+                    self.failures.push(error);
+                }
+            }
+        }
+        let succeeded = plans.len();
+        Ok(Outcome::of_several(PlanReport { images: plans }, succeeded, self.failures))
+    }
+
+    fn not_moved(&self, job: &Job, error: crate::transfer::Error) -> CommandError {
+        let (source, destination) = (&job.source.shown, &job.destination.shown);
+        CommandError::new(format!("cannot {} `{source}` to `{destination}`", self.verb), error)
+    }
+}
+
+/// What came of the transfers of one command.
+pub(super) struct Moved {
+    images: Vec<TransferReport>,
+    failures: Vec<CommandError>,
+}
+
+impl Moved {
+    /// The digest of what was moved; of the first where there are several.
+    pub(super) fn digest(&self) -> Option<&Digest> {
+        self.images.first().map(|image| &image.digest)
+    }
+
+    /// What the command came to.
+    pub(super) fn outcome(self) -> Outcome {
+        let succeeded = self.images.len();
+        Outcome::of_several(MoveReport { images: self.images }, succeeded, self.failures)
+    }
+}
+
+/// What the flags and the settings say about what is moved.
+pub(super) fn options(flags: &ContentFlags, clobber: Clobber, session: &Session) -> Result<Options, SessionError> {
+    let settings = &session.config()?.settings;
+    let platforms = if flags.platforms.is_empty() { &settings.platforms } else { &flags.platforms };
+    Ok(Options { platforms: platforms.clone(), attached: flags.attached.unwrap_or(settings.attached), clobber })
+}
+
+/// What was moved.
+#[derive(Debug, Serialize)]
+struct MoveReport {
+    images: Vec<TransferReport>,
+}
+
+impl Report for MoveReport {
+    fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
+        for image in &self.images {
+            writeln!(page, "{}  {}", Shown(pinned(image)), summary(image))?;
+        }
+        Ok(())
+    }
+
+    fn quiet(&self, page: &mut Page<'_>) -> io::Result<()> {
+        self.images.iter().try_for_each(|image| writeln!(page, "{}", image.digest))
+    }
+}
+
+/// The destination's name with the digest that it has now.
+fn pinned(image: &TransferReport) -> String {
+    let name = image.destination.split_once('@').map_or(image.destination.as_str(), |(name, _)| name);
+    format!("{name}@{}", image.digest)
+}
+
+/// What travelled and what did not, in a few words.
+fn summary(image: &TransferReport) -> String {
+    if image.unchanged {
+        return "(unchanged)".to_owned();
+    }
+    let blobs = &image.blobs;
+    let parts =
+        [(&blobs.sent, "sent"), (&blobs.mounted, "mounted"), (&blobs.present, "there"), (&blobs.skipped, "left out")];
+    let mut words: Vec<String> = parts
+        .into_iter()
+        .filter(|(tally, _)| tally.count > 0)
+        .map(|(tally, word)| format!("{} {word} ({})", tally.count, size(tally.bytes)))
+        .collect();
+    if words.is_empty() {
+        words.push("tags moved".to_owned());
+    }
+    if !image.attached.is_empty() {
+        words.push(format!("{} attached", image.attached.len()));
+    }
+    if let Some(from) = &image.narrowed_from {
+        words.push(format!("narrowed from {}", from.short()));
+    }
+    format!("({})", words.join(", "))
+}
+
+/// What would be moved.
+#[derive(Debug, Serialize)]
+struct PlanReport {
+    images: Vec<Outline>,
+}
+
+impl Report for PlanReport {
+    fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
+        for plan in &self.images {
+            writeln!(page, "{} -> {}", Shown(&plan.source), Shown(&plan.destination))?;
+            if plan.unchanged {
+                writeln!(page, "  nothing to do: it has {}", plan.digest)?;
+                continue;
+            }
+            for blob in &plan.blobs {
+                writeln!(page, "  {:<5}  {}  {}", blob.action.word(), blob.digest, size(blob.size))?;
+            }
+            for manifest in &plan.manifests {
+                writeln!(page, "  {:<5}  {}  {}", "put", manifest.digest, size(manifest.size))?;
+            }
+            let totals = &plan.totals;
+            let parts = [(&totals.send, "to send"), (&totals.mount, "to mount"), (&totals.skip, "to skip")];
+            let words = parts.map(|(tally, word)| format!("{} {word} ({})", tally.count, size(tally.bytes)));
+            writeln!(page, "  {}", words.join(", "))?;
+        }
+        Ok(())
+    }
+
+    fn quiet(&self, page: &mut Page<'_>) -> io::Result<()> {
+        self.images.iter().try_for_each(|plan| writeln!(page, "{}", plan.digest))
+    }
+}

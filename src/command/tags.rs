@@ -1,0 +1,295 @@
+//! `tags`: the tags of a repository, as they come from the registry.
+
+use std::cmp::Ordering;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use futures_util::{StreamExt, TryStreamExt};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use jiff::Timestamp;
+use semver::{Version, VersionReq};
+use serde::{Serialize, Serializer};
+
+use super::flags::RegistryFlags;
+use super::inspect::{Overview, overview};
+use super::{CommandError, CommandResult, Outcome, cannot};
+use crate::image::{RepositoryName, Selector, Tag};
+use crate::output::{Page, Reader, Report, ResultStream, Shown, age, size};
+use crate::registry::Registry;
+use crate::session::Session;
+
+/// How many tags are looked at at the same time for `-l`.
+const LOOKS: usize = 6;
+
+/// Flags of `tags`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  $ tranship tags docker.io/library/alpine --semver '>=3.18' --sort semver\n  \
+    $ tranship tags registry.example.com/app --match 'v1.*' --exclude '*-rc*' --limit 5 -l")]
+pub(crate) struct TagsArgs {
+    /// The repository
+    #[arg(value_name = "REPOSITORY")]
+    repository: String,
+
+    /// Only tags that match this glob (repeatable: one of them)
+    #[arg(long = "match", value_name = "GLOB")]
+    matching: Vec<String>,
+
+    /// Without tags that match this glob (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+
+    /// Only tags that are versions in this range, e.g. '>=3.18, <4'
+    #[arg(long, value_name = "RANGE")]
+    semver: Option<VersionReq>,
+
+    /// The order; without it the registry's own, printed as it comes
+    #[arg(long, value_name = "ORDER")]
+    sort: Option<Order>,
+
+    /// At most this many
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// With digest, age, size and platforms of each
+    #[arg(short, long)]
+    long: bool,
+
+    #[command(flatten)]
+    registry: RegistryFlags,
+}
+
+/// The words of `--sort`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Order {
+    /// By name
+    Name,
+    /// By version, highest first; what is no version comes last
+    Semver,
+    /// By the time the image was made, newest first
+    Newest,
+}
+
+/// Lists the tags, the first ones as soon as the first page is there.
+///
+/// # Errors
+/// No such repository, or pages that cannot be followed.
+pub(super) async fn run(args: TagsArgs, session: &Session) -> CommandResult {
+    let doing = || format!("list the tags of `{}`", args.repository.escape_debug());
+    let (place, repository) =
+        session.repository(&args.repository, &args.registry.access()).await.map_err(cannot(doing()))?;
+    let listing = Listing { filter: Filter::new(&args)?, registry: place, repository };
+    match args.sort {
+        None => stream(&listing, &args, session).await,
+        Some(order) => sorted(&listing, order, &args, session).await,
+    }
+}
+
+struct Listing {
+    filter: Filter,
+    registry: Arc<dyn Registry>,
+    repository: RepositoryName,
+}
+
+impl Listing {
+    fn doing(&self) -> String {
+        format!("list the tags of `{}`", self.repository)
+    }
+
+    async fn row(&self, tag: Tag, long: bool) -> Result<Row, CommandError> {
+        if !long {
+            return Ok(Row { tag, overview: None });
+        }
+        let doing = format!("look at the tag `{tag}`");
+        let selector = Selector::Tag(tag.clone());
+        let overview = overview(&*self.registry, &self.repository, &selector).await.map_err(cannot(doing))?;
+        Ok(Row { tag, overview: Some(overview) })
+    }
+}
+
+async fn stream(listing: &Listing, args: &TagsArgs, session: &Session) -> CommandResult {
+    let mut out = session.console().stream(&[], "tags").map_err(cannot(listing.doing()))?;
+    let mut left = args.limit.unwrap_or(usize::MAX);
+    let mut pages = listing.registry.tags(&listing.repository);
+    while left > 0 {
+        let Some(page) = pages.try_next().await.map_err(cannot(listing.doing()))? else { break };
+        let tags: Vec<Tag> = page.into_iter().filter(|tag| listing.filter.takes(tag)).take(left).collect();
+        left -= tags.len();
+        let mut rows = futures_util::stream::iter(tags).map(|tag| listing.row(tag, args.long)).buffered(LOOKS);
+        while let Some(row) = rows.next().await {
+            if write(&mut out, &row?)? == Reader::Gone {
+                return Ok(Outcome::printed());
+            }
+        }
+    }
+    out.finish().map_err(cannot(listing.doing()))?;
+    Ok(Outcome::printed())
+}
+
+async fn sorted(listing: &Listing, order: Order, args: &TagsArgs, session: &Session) -> CommandResult {
+    let pages: Vec<Vec<Tag>> =
+        listing.registry.tags(&listing.repository).try_collect().await.map_err(cannot(listing.doing()))?;
+    let mut tags: Vec<Tag> = pages.into_iter().flatten().filter(|tag| listing.filter.takes(tag)).collect();
+    let limit = args.limit.unwrap_or(usize::MAX);
+    match order {
+        Order::Name => tags.sort(),
+        Order::Semver => tags.sort_by(by_version),
+        Order::Newest => {}
+    }
+    if order != Order::Newest {
+        tags.truncate(limit);
+    }
+    let look = args.long || order == Order::Newest;
+    let mut rows: Vec<Row> =
+        futures_util::stream::iter(tags).map(|tag| listing.row(tag, look)).buffered(LOOKS).try_collect().await?;
+    if order == Order::Newest {
+        rows.sort_by(|a, b| b.created().cmp(&a.created()).then_with(|| a.tag.cmp(&b.tag)));
+        rows.truncate(limit);
+    }
+    if !args.long {
+        for row in &mut rows {
+            row.overview = None;
+        }
+    }
+    let mut out = session.console().stream(&[], "tags").map_err(cannot(listing.doing()))?;
+    for row in &rows {
+        write(&mut out, row)?;
+    }
+    out.finish().map_err(cannot(listing.doing()))?;
+    Ok(Outcome::printed())
+}
+
+/// Highest version first; tags that are no versions behind them, by name.
+fn by_version(a: &Tag, b: &Tag) -> Ordering {
+    match (version(a), version(b)) {
+        (Some(a), Some(b)) => b.cmp(&a),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => a.cmp(b),
+    }
+}
+
+/// Reads a tag as a version: with or without `v`, with one to three numbers.
+fn version(tag: &Tag) -> Option<Version> {
+    let text = tag.as_str();
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let numbers = text.find(['-', '+']).unwrap_or(text.len());
+    let (core, rest) = text.split_at(numbers);
+    let missing = 2usize.checked_sub(core.matches('.').count())?;
+    Version::parse(&format!("{core}{}{rest}", ".0".repeat(missing))).ok()
+}
+
+/// Which tags are wanted; every given condition must hold.
+struct Filter {
+    matching: Option<GlobSet>,
+    exclude: Option<GlobSet>,
+    semver: Option<VersionReq>,
+}
+
+impl Filter {
+    fn new(args: &TagsArgs) -> Result<Self, CommandError> {
+        Ok(Self { matching: globs(&args.matching)?, exclude: globs(&args.exclude)?, semver: args.semver.clone() })
+    }
+
+    fn takes(&self, tag: &Tag) -> bool {
+        self.matching.as_ref().is_none_or(|globs| globs.is_match(tag.as_str()))
+            && !self.exclude.as_ref().is_some_and(|globs| globs.is_match(tag.as_str()))
+            && self.semver.as_ref().is_none_or(|range| version(tag).is_some_and(|version| range.matches(&version)))
+    }
+}
+
+fn globs(patterns: &[String]) -> Result<Option<GlobSet>, CommandError> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |error: globset::Error| CommandError::usage(format!("a tag pattern is wrong: {error}"));
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(Glob::new(pattern).map_err(wrong)?);
+    }
+    Ok(Some(set.build().map_err(wrong)?))
+}
+
+/// One tag, and what was found out about it.
+#[derive(Debug)]
+struct Row {
+    tag: Tag,
+    overview: Option<Overview>,
+}
+
+impl Row {
+    fn created(&self) -> Option<Timestamp> {
+        self.overview.as_ref().and_then(|overview| overview.created)
+    }
+}
+
+impl Serialize for Row {
+    /// A bare tag is a bare word; with details it is an object.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Detailed<'a> {
+            tag: &'a Tag,
+            #[serde(flatten)]
+            overview: &'a Overview,
+        }
+        match &self.overview {
+            None => self.tag.serialize(serializer),
+            Some(overview) => Detailed { tag: &self.tag, overview }.serialize(serializer),
+        }
+    }
+}
+
+impl Report for Row {
+    fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let Some(overview) = &self.overview else { return self.quiet(page) };
+        let platforms: Vec<String> = overview.platforms.iter().map(ToString::to_string).collect();
+        writeln!(
+            page,
+            "{}  {}  {}  {}  {}",
+            self.tag,
+            overview.digest,
+            overview.created.map_or_else(|| "-".to_owned(), |created| age(created, Timestamp::now())),
+            overview.size.map_or_else(|| "-".to_owned(), size),
+            if platforms.is_empty() { "-".to_owned() } else { Shown(platforms.join(",")).to_string() },
+        )
+    }
+
+    fn quiet(&self, page: &mut Page<'_>) -> io::Result<()> {
+        writeln!(page, "{}", self.tag)
+    }
+}
+
+fn write(out: &mut ResultStream<'_>, row: &Row) -> Result<Reader, CommandError> {
+    out.item(row).map_err(cannot("write the list"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(tags: &[&str]) -> Vec<String> {
+        let mut tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+        tags.sort_by(by_version);
+        tags.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn versions_are_ordered_as_versions() {
+        assert_eq!(
+            sorted(&["3.9", "latest", "v3.10.1", "3.10.1-rc.1", "3", "edge"]),
+            ["v3.10.1", "3.10.1-rc.1", "3.9", "3", "edge", "latest"]
+        );
+    }
+
+    #[test]
+    fn what_is_a_version() {
+        for (tag, expected) in
+            [("3", "3.0.0"), ("v1.2", "1.2.0"), ("1.2.3-rc.1", "1.2.3-rc.1"), ("1-alpine", "1.0.0-alpine")]
+        {
+            assert_eq!(version(&tag.parse().unwrap()).map(|v| v.to_string()).as_deref(), Some(expected), "{tag}");
+        }
+        for tag in ["latest", "1.2.3.4", "v", "sha-1234"] {
+            assert_eq!(version(&tag.parse().unwrap()), None, "{tag}");
+        }
+    }
+}
