@@ -172,8 +172,9 @@ impl Session {
         let shown = location.to_string();
         match location {
             Location::Layout { directory, selector } => {
-                let (layout, repository, selector) = Layout::open_source(directory, selector).await?;
-                Ok(Source { registry: Arc::new(layout), repository, selector, shown })
+                let layout = Layout::open_source(directory, selector).await?;
+                let selector = Selector::Tag(Tag::latest());
+                Ok(Source { registry: Arc::new(layout), repository: nameless()?, selector, shown })
             }
             Location::Store { .. } => {
                 let place = self.place(location, access).await?;
@@ -218,8 +219,9 @@ impl Session {
         let shown = location.to_string();
         match location {
             Location::Layout { directory, selector } => {
-                let (layout, repository, tags) = Layout::create_destination(directory, selector)?;
-                Ok(Destination { registry: Arc::new(layout), repository, tags, shown })
+                let layout = Layout::create_destination(directory, selector, Arc::new(LocalDisk)).await?;
+                let tags = vec![Tag::latest()];
+                Ok(Destination { registry: Arc::new(layout), repository: nameless()?, tags, shown })
             }
             Location::Store { repository, selector } => {
                 let tags = match selector {
@@ -437,6 +439,12 @@ impl Session {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The repository of a layout, which has none: the name of its image was bound when it was opened, and any
+/// repository and tag mean that one.
+fn nameless() -> Result<RepositoryName, ReferenceError> {
+    Ok("layout".parse()?)
 }
 
 /// Lets the vaults ask for a passphrase on the console.

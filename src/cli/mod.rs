@@ -22,7 +22,7 @@ use args::{Cli, GlobalFlags};
 
 /// Runs the program on these words and says how it ended.
 #[must_use]
-pub fn run(words: impl IntoIterator<Item = OsString> + Clone) -> ExitCode {
+pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     clap_complete::CompleteEnv::with_factory(complete::program).bin("tranship").complete();
     let cli = match read(words) {
         Ok(cli) => cli,

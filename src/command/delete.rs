@@ -66,7 +66,7 @@ async fn delete(text: &str, args: &DeleteArgs, session: &Session) -> Result<Remo
     let place = session.place(&location, &args.registry.access()).await.map_err(cannot(doing()))?;
     match &place.selector {
         Selector::Tag(tag) if !args.manifest => {
-            remove_tag(&place, tag, args.by_placeholder).await.map_err(|error| explain_tag(error, &doing()))?;
+            remove_tag(&place, tag, args.by_placeholder).await.map_err(cannot(doing()))?;
             Ok(Removed { reference: place.shown.clone(), digest: None, tags: vec![tag.clone()] })
         }
         selector => {
@@ -85,14 +85,6 @@ async fn remove_tag(place: &Place, tag: &Tag, by_placeholder: bool) -> Result<()
         Err(error) if error.kind() == ErrorKind::Unsupported && by_placeholder => replace_and_remove(place, tag).await,
         other => other,
     }
-}
-
-fn explain_tag(error: Error, doing: &str) -> CommandError {
-    let hint = "`--by-placeholder` puts an empty image under the tag and removes that; \
-                `--manifest` removes the manifest with every tag on it";
-    let unsupported = error.kind() == ErrorKind::Unsupported;
-    let error = CommandError::new(format!("cannot {doing}"), error);
-    if unsupported { error.with_hint(hint) } else { error }
 }
 
 /// Points the tag at an image that nothing else points at, and removes that image: the way round a registry
