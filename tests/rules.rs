@@ -40,7 +40,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "yaml",
         ],
     ),
-    ("command", &["config", "credentials", "output", "registry", "session", "transfer", "yaml"]),
+    ("command", &["client", "config", "credentials", "output", "registry", "session", "store", "transfer", "yaml"]),
     ("cli", &["command", "config", "output", "session"]),
 ];
 

@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn times() {
         assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
         for text in ["", "0s", "-5s", "soon", "5 parsecs"] {
             assert!(duration(text).is_err(), "{text}");
         }

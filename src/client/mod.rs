@@ -13,6 +13,7 @@ mod learnt;
 mod limits;
 mod listing;
 mod manifests;
+mod mirrored;
 mod probe;
 mod pull;
 mod push;
@@ -28,6 +29,7 @@ mod upload;
 mod tests;
 
 pub use kept::forget_tokens;
+pub use mirrored::Mirrored;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,0 +1,95 @@
+//! Why something concrete could not be built.
+
+use crate::config::ConfigError;
+use crate::credentials::ChooseError;
+use crate::failure::{Answer, Failure, FailureKind};
+use crate::files::PlacesError;
+use crate::image::{LocationError, NameError, ReferenceError};
+use crate::registry;
+
+/// Why something concrete could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The user's directories are not known.
+    #[error(transparent)]
+    Places(#[from] PlacesError),
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A location is written wrongly.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// A reference is written wrongly.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// A repository would have a name that cannot be.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The credential that is configured cannot be used.
+    #[error(transparent)]
+    Credential(Box<ChooseError>),
+    /// A place cannot be opened.
+    #[error(transparent)]
+    Place(#[from] registry::Error),
+    /// A layout where a registry or the store is needed.
+    #[error("`{}` is a layout; a registry or the store is needed here", .0.escape_debug())]
+    Layout(String),
+    /// Something at home where an image of a remote registry is needed.
+    #[error("`{}` is not an image of a remote registry", .0.escape_debug())]
+    NotRemote(String),
+    /// A truncated digest where something is to be written.
+    #[error("`@{0}` is a truncated digest; what is written needs a whole one, or a tag")]
+    Truncated(String),
+    /// `--to` with a digest.
+    #[error("`{}` is not a name at home: REPOSITORY or REPOSITORY:TAG", .0.escape_debug())]
+    HomeName(String),
+    /// A name in the store that begins with no registry.
+    #[error("`{0}` begins with no registry that it could be sent to")]
+    NoOrigin(String),
+}
+
+impl From<ChooseError> for SessionError {
+    fn from(error: ChooseError) -> Self {
+        Self::Credential(Box::new(error))
+    }
+}
+
+impl SessionError {
+    fn cause(&self) -> Option<&dyn Failure> {
+        match self {
+            Self::Places(error) => Some(error),
+            Self::Config(error) => Some(error),
+            Self::Credential(error) => Some(&**error),
+            Self::Place(error) => Some(error),
+            Self::Location(_)
+            | Self::Reference(_)
+            | Self::Name(_)
+            | Self::Layout(_)
+            | Self::NotRemote(_)
+            | Self::Truncated(_)
+            | Self::HomeName(_)
+            | Self::NoOrigin(_) => None,
+        }
+    }
+}
+
+impl Failure for SessionError {
+    fn kind(&self) -> FailureKind {
+        self.cause().map_or(FailureKind::Usage, Failure::kind)
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Location(error) => error.hint().into_iter().collect(),
+            Self::Reference(error) => error.hint().into_iter().collect(),
+            Self::Layout(shown) => vec![format!("copy it there first: `tranship copy {shown} …`")],
+            Self::NotRemote(_) => vec!["`tranship copy` brings images from any place to any place".to_owned()],
+            Self::NoOrigin(name) => vec![format!("say where to: `tranship push {name} DST`")],
+            other => other.cause().map(Failure::hints).unwrap_or_default(),
+        }
+    }
+
+    fn answer(&self) -> Option<Answer> {
+        self.cause().and_then(Failure::answer)
+    }
+}

@@ -1,0 +1,52 @@
+//! What images are called at home, and where an image of the home comes from.
+
+use super::{Session, SessionError};
+use crate::image::{ImageReference, Location, Naming, ReferenceError, RepositoryName, Selector, StoreSelector, Tag};
+
+impl Session {
+    /// Where an image of a registry lands at home: in `settings.home-registry`, else in the store; under `name`
+    /// where one is given, else as `HOST/REPOSITORY`.
+    ///
+    /// # Errors
+    /// The name breaks a rule, or would be too long.
+    pub fn home_name(&self, reference: &ImageReference, name: Option<&str>) -> Result<Location, SessionError> {
+        let (repository, selector) = if let Some(name) = name {
+            match Location::parse(&format!("store:{name}"), &Naming::default())? {
+                Location::Store { repository, selector: StoreSelector::Tag(tag) } => (repository, Selector::Tag(tag)),
+                _ => return Err(SessionError::HomeName(name.to_owned())),
+            }
+        } else {
+            let repository = RepositoryName::at_home(&reference.registry, &reference.repository)?;
+            (repository, reference.tag().cloned().map_or_else(|| reference.selector(), Selector::Tag))
+        };
+        if let Some(home) = &self.config()?.settings.home_registry {
+            let repository = home.repository(&repository)?;
+            return Ok(Location::Registry(ImageReference::new(home.registry.clone(), repository, selector)));
+        }
+        let selector = match selector {
+            Selector::Tag(tag) => StoreSelector::Tag(tag),
+            Selector::Digest(digest) => StoreSelector::Digest(digest, None),
+        };
+        Ok(Location::Store { repository, selector })
+    }
+
+    /// The registry that an image of the store is named after: the reverse of `HOST/REPOSITORY`.
+    ///
+    /// # Errors
+    /// The name begins with no registry.
+    pub fn origin_of(&self, repository: &RepositoryName, tag: Option<&Tag>) -> Result<ImageReference, SessionError> {
+        let none = || SessionError::NoOrigin(repository.to_string());
+        let (host, rest) = repository.as_str().split_once('/').ok_or_else(none)?;
+        let address = match host.rsplit_once('_') {
+            Some((host, port)) if port.parse::<u16>().is_ok() => format!("{host}:{port}"),
+            _ => host.to_owned(),
+        };
+        let naming = Naming { default: None, ..self.config()?.naming() };
+        let tag = tag.cloned().unwrap_or_else(Tag::latest);
+        match ImageReference::parse(&format!("{address}/{rest}:{tag}"), &naming) {
+            Ok(reference) => Ok(reference),
+            Err(ReferenceError::NoDefault(_)) => Err(none()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

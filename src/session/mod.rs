@@ -1,0 +1,134 @@
+//! Builds concrete things from the configuration: a location and the wanted access become a source, a
+//! destination or a registry.
+//!
+//! The one module that names implementations. It hands out one shared client per registry and credential, so
+//! that tokens, limits and what was learnt are shared too. It decides nothing about what is done with them.
+
+mod clients;
+mod error;
+mod home;
+mod sides;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::config::{Config, ConfigFile, TlsMode};
+use crate::credentials::{SecretPath, Vaults};
+use crate::files::{LocalDisk, Places};
+use crate::image::Location;
+use crate::outbound::Pace;
+use crate::output::Console;
+use crate::store::Store;
+
+use clients::ClientKey;
+pub use error::SessionError;
+pub use sides::Place;
+
+/// What the command line says about the session as a whole.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// The configuration file, where `--config` names one.
+    pub config_file: Option<PathBuf>,
+    /// How long a registry may be silent.
+    pub timeout: Option<Duration>,
+    /// How often a request is tried again.
+    pub retries: Option<u32>,
+    /// Whether tokens are kept for the next run.
+    pub keep_tokens: bool,
+}
+
+/// How the command wants a registry to be accessed, over what is configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Access {
+    /// How its TLS is treated.
+    pub tls: Option<TlsMode>,
+    /// The secret to use.
+    pub secret: Option<SecretPath>,
+    /// Whether to use no credential.
+    pub anonymous: bool,
+    /// A docker or podman credential file to look in.
+    pub authfile: Option<PathBuf>,
+}
+
+/// One run of the program: the console, the configuration, and what was opened.
+pub struct Session {
+    options: SessionOptions,
+    console: Console,
+    places: Places,
+    config_file: ConfigFile,
+    config: OnceLock<Config>,
+    store: OnceLock<Store>,
+    vaults: Mutex<HashMap<Option<PathBuf>, Arc<Vaults>>>,
+    clients: Mutex<HashMap<ClientKey, Arc<Client>>>,
+    pace: Arc<Pace>,
+}
+
+impl Session {
+    /// A session in this user's places. The configuration is read when it is first needed, so that what repairs
+    /// it works while it is broken.
+    ///
+    /// # Errors
+    /// The platform does not say where the user's files are.
+    pub fn open(options: SessionOptions, console: Console) -> Result<Self, SessionError> {
+        let places = Places::find(options.config_file.as_deref())?;
+        Ok(Self {
+            config_file: ConfigFile::new(&places.config_file, Arc::new(LocalDisk)),
+            options,
+            console,
+            places,
+            config: OnceLock::new(),
+            store: OnceLock::new(),
+            vaults: Mutex::default(),
+            clients: Mutex::default(),
+            pace: Arc::default(),
+        })
+    }
+
+    /// Where results, warnings and progress go.
+    #[must_use]
+    pub const fn console(&self) -> &Console {
+        &self.console
+    }
+
+    /// The configuration's file, to change it.
+    #[must_use]
+    pub const fn config_file(&self) -> &ConfigFile {
+        &self.config_file
+    }
+
+    /// The configuration, as it was when it was first asked for.
+    ///
+    /// # Errors
+    /// It cannot be read, or says something that cannot be.
+    pub fn config(&self) -> Result<&Config, SessionError> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
+        }
+        let config = self.config_file.load()?;
+        Ok(self.config.get_or_init(|| config))
+    }
+
+    /// Reads a location; short names are completed by the configuration.
+    ///
+    /// # Errors
+    /// The text breaks a rule, or the configuration cannot be read.
+    pub fn location(&self, text: &str) -> Result<Location, SessionError> {
+        Ok(Location::parse(text, &self.config()?.naming())?)
+    }
+
+    /// The local store.
+    ///
+    /// # Errors
+    /// It cannot be opened, or a newer tranship made it.
+    pub fn store(&self) -> Result<Store, SessionError> {
+        if let Some(store) = self.store.get() {
+            return Ok(store.clone());
+        }
+        let settings = &self.config()?.settings;
+        let store = Store::open(&self.places.store(settings.store.as_deref()), Arc::new(LocalDisk))?;
+        Ok(self.store.get_or_init(|| store).clone())
+    }
+}
