@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use super::exchange::Exchange;
 use crate::credentials::{Chosen, Credential};
+use crate::failure::Failure as _;
 use crate::image::RegistryAddress;
 use crate::outbound::{OutboundError, Response, redact};
 use crate::registry::{Error, ErrorKind, Remedy};
@@ -40,7 +41,7 @@ impl Exchange {
             OutboundError::RateLimited { pause, .. } => {
                 mapped.with_retry_after(*pause).with_remedy(Remedy::WaitFor(*pause))
             }
-            _ => mapped,
+            _ => error.hints().into_iter().fold(mapped, |mapped, hint| mapped.with_remedy(Remedy::Other(hint))),
         }
     }
 

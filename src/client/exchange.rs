@@ -1,7 +1,8 @@
 //! One request and its answer: with the proof that it needs, asked again where the proof was not taken.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
@@ -21,6 +22,8 @@ use crate::wire::{self, Action, Route, Scope};
 
 /// The first limit that is tried where a registry takes no body of any length: just under 4 MiB.
 pub(super) const FIRST_LIMIT: u64 = 4_000_000;
+/// How many different warnings of one registry are shown.
+const MAX_WARNINGS: usize = 20;
 /// How many long bodies may break off before they are kept short.
 const STREAM_PATIENCE: u32 = 2;
 
@@ -33,6 +36,8 @@ pub(super) struct Exchange {
     pub(super) limits: Limits,
     pub(super) learnt: Learnt,
     progress: Arc<dyn Progress>,
+    /// What the registry warned of already.
+    warned: Mutex<HashSet<String>>,
     /// How many long bodies broke off, one after the other.
     broken_streams: AtomicU32,
 }
@@ -167,6 +172,7 @@ impl Exchange {
             reach,
             learnt,
             progress: settings.progress,
+            warned: Mutex::default(),
             broken_streams: AtomicU32::new(0),
             address,
         })
@@ -235,9 +241,7 @@ impl Exchange {
                 self.learnt.learn(|hints| hints.tls = Some(tls)).await;
             }
             let response = reached.response;
-            for warning in wire::warnings(response.headers()) {
-                self.warn(format!("{} says: {}", self.address, warning.escape_debug()));
-            }
+            self.pass_warnings_on(&response);
             if response.status() != StatusCode::UNAUTHORIZED || !response.is_home() {
                 return Ok(response);
             }
@@ -246,6 +250,16 @@ impl Exchange {
                 return Err(self.error(ErrorKind::Cut, "the registry wants a new token in the middle of an upload"));
             }
             effort = next;
+        }
+    }
+
+    /// Tells the user what the registry warns of, each once (distribution-spec 1.1, "Warnings").
+    fn pass_warnings_on(&self, response: &Response) {
+        for warning in wire::warnings(response.headers()) {
+            let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+            if warned.len() < MAX_WARNINGS && warned.insert(warning.clone()) {
+                self.warn(format!("{} says: {}", self.address, warning.escape_debug()));
+            }
         }
     }
 

@@ -131,11 +131,27 @@ pub(super) fn reason_of(error: reqwest::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut next: Option<&dyn std::error::Error> = std::error::Error::source(&error);
     while let Some(cause) = next {
-        let text = cause.to_string();
+        next = cause.source();
+        // "client error (Connect)" says nothing that the sentence around it does not.
+        if cause.to_string().starts_with("client error (") && next.is_some() {
+            continue;
+        }
+        let text = in_words(cause.to_string());
         // Outer layers often repeat what the inner one says.
         parts.retain(|part| !part.contains(&text));
         parts.push(text);
-        next = cause.source();
     }
     if parts.is_empty() { error.to_string() } else { parts.join(": ") }
+}
+
+/// The commonest certificate errors in words that do not need the library's source.
+fn in_words(text: String) -> String {
+    let Some((_, problem)) = text.split_once("invalid peer certificate: ") else { return text };
+    if problem.contains("UnknownIssuer") {
+        "its certificate is from an authority that is not trusted here".to_owned()
+    } else if problem.contains("CaUsedAsEndEntity") {
+        "its certificate is self-signed, and not one that is configured for it".to_owned()
+    } else {
+        text
+    }
 }

@@ -143,3 +143,25 @@ async fn without_the_api_referrers_come_from_the_tag() {
         assert_eq!(server.asked().len(), 3, "the API is asked for once");
     }
 }
+
+#[tokio::test]
+async fn a_warning_of_the_registry_is_passed_on_once() {
+    #[derive(Default)]
+    struct Heard(std::sync::Mutex<Vec<crate::progress::Event>>);
+    impl Progress for Heard {
+        fn observe(&self, event: &crate::progress::Event) {
+            self.0.lock().unwrap().push(event.clone());
+        }
+    }
+    let server = Scripted::start(|_| found(&manifest_text("")).header("warning", "299 - \"moves soon\"")).await;
+    let heard = Arc::new(Heard::default());
+    let mut settings = settings(&server.address);
+    settings.progress = Arc::clone(&heard) as Arc<dyn Progress>;
+    let client = Client::new(settings).unwrap();
+    for _ in 0..2 {
+        client.manifest(&repository(), &tag()).await.unwrap();
+    }
+    let heard = heard.0.lock().unwrap();
+    let [crate::progress::Event::Warning(text)] = heard.as_slice() else { panic!("{heard:?}") };
+    assert_eq!(*text, format!("{} says: moves soon", server.address));
+}
