@@ -8,6 +8,9 @@ use super::{CommandError, CommandResult, Outcome, cannot};
 use crate::failure::FailureKind;
 use crate::session::Session;
 
+/// Bash takes a colon for the end of a word, so it would hand over `5000/app` in place of `localhost:5000/app`.
+const WHOLE_REFERENCES: &str = "\n# A reference with its port and tag is one word.\nCOMP_WORDBREAKS=${COMP_WORDBREAKS//:}\n";
+
 /// Flags of `completions`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  $ tranship completions bash > /etc/bash_completion.d/tranship\n  \
@@ -39,6 +42,9 @@ pub(super) fn run(args: &CompletionsArgs, session: &Session) -> CommandResult {
     completer
         .write_registration("COMPLETE", "tranship", "tranship", "tranship", &mut script)
         .map_err(|error| CommandError::plain(FailureKind::Failed, format!("cannot write the script: {error}")))?;
+    if args.shell == Shell::Bash {
+        script.extend_from_slice(WHOLE_REFERENCES.as_bytes());
+    }
     session.console().write(&script).map_err(cannot("write the script"))?;
     Ok(Outcome::printed())
 }
