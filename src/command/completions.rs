@@ -9,7 +9,8 @@ use crate::failure::FailureKind;
 use crate::session::Session;
 
 /// Bash takes a colon for the end of a word, so it would hand over `5000/app` in place of `localhost:5000/app`.
-const WHOLE_REFERENCES: &str = "\n# A reference with its port and tag is one word.\nCOMP_WORDBREAKS=${COMP_WORDBREAKS//:}\n";
+const WHOLE_REFERENCES: &str =
+    "\n# A reference with its port and tag is one word.\nCOMP_WORDBREAKS=${COMP_WORDBREAKS//:}\n";
 
 /// Flags of `completions`.
 #[derive(Args, Debug)]

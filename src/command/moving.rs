@@ -42,8 +42,13 @@ impl<'a> Moves<'a> {
         options: &Options,
     ) {
         for text in destinations {
-            let destination = async { self.session.destination(&self.session.location(text)?, access).await };
-            match destination.await {
+            let opened = async {
+                let location = self.session.location(text)?;
+                let destination = self.session.destination(&location, access).await?;
+                // A digest that the user wrote there is a promise about what will be there.
+                Ok::<_, SessionError>(Destination { expected: location.digest().cloned(), ..destination })
+            };
+            match opened.await {
                 Ok(destination) => self.add(source.clone(), destination, options.clone()),
                 Err(error) => self.failed(text, error),
             }

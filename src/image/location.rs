@@ -74,6 +74,17 @@ impl Location {
         }
         Ok(Self::Registry(ImageReference::parse(text, naming)?))
     }
+
+    /// The digest that is written in it, where a whole one is.
+    #[must_use]
+    pub const fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Registry(reference) => reference.digest(),
+            Self::Store { selector: StoreSelector::Digest(digest, _), .. }
+            | Self::Layout { selector: LayoutSelector::Digest(digest), .. } => Some(digest),
+            Self::Store { .. } | Self::Layout { .. } => None,
+        }
+    }
 }
 
 fn store(text: &str) -> Result<Location, LocationError> {

@@ -93,7 +93,7 @@ impl Session {
             Location::Layout { directory, selector } => {
                 let layout = Layout::create_destination(directory, selector, Arc::new(LocalDisk)).await?;
                 let tags = vec![Tag::latest()];
-                Ok(Destination { registry: Arc::new(layout), repository: nameless()?, tags, shown })
+                Ok(Destination { registry: Arc::new(layout), repository: nameless()?, tags, expected: None, shown })
             }
             Location::Store { repository, selector } => {
                 let tags = match selector {
@@ -101,13 +101,15 @@ impl Session {
                     StoreSelector::Digest(_, tag) => tag.iter().cloned().collect(),
                     StoreSelector::Prefix(prefix) => return Err(SessionError::Truncated(prefix.to_string())),
                 };
-                Ok(Destination { registry: Arc::new(self.store()?), repository: repository.clone(), tags, shown })
+                let (registry, repository) = (Arc::new(self.store()?), repository.clone());
+                Ok(Destination { registry, repository, tags, expected: None, shown })
             }
             Location::Registry(reference) => {
                 let client = self.client(&reference.registry, Some(&reference.repository), access).await?;
                 client.will([Scope::repository(&reference.repository, [Action::Pull, Action::Push])]);
                 let tags = reference.tag().into_iter().cloned().collect();
-                Ok(Destination { registry: client, repository: reference.repository.clone(), tags, shown })
+                let repository = reference.repository.clone();
+                Ok(Destination { registry: client, repository, tags, expected: None, shown })
             }
         }
     }

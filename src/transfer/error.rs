@@ -81,6 +81,14 @@ pub enum Error {
         /// What the other says, or what came.
         found: String,
     },
+    /// The destination's name says another digest than the image has.
+    #[error("the image is {found}, and the destination is to have {expected}")]
+    OtherDigest {
+        /// The digest in the destination's name.
+        expected: Digest,
+        /// The digest of what would be written.
+        found: Digest,
+    },
     /// No image for a wanted platform.
     #[error("there is no image for {wanted}; there are {}", names(.offered))]
     NoPlatform {
@@ -117,7 +125,7 @@ impl Error {
             | Self::NoPlatform { .. }
             | Self::Narrow(_)
             | Self::Bounds(_) => Some(Side::Source),
-            Self::TagExists { .. } => Some(Side::Destination),
+            Self::OtherDigest { .. } | Self::TagExists { .. } => Some(Side::Destination),
         }
     }
 
@@ -136,7 +144,9 @@ impl Failure for Error {
             Self::Place(failed) => Failure::kind(&failed.error),
             Self::Absent { .. } | Self::NoPlatform { .. } => FailureKind::NotFound,
             Self::WrongContent { .. } | Self::Contradiction { .. } => FailureKind::Corrupt,
-            Self::Narrow(_) | Self::Bounds(_) | Self::TagExists { .. } => FailureKind::Failed,
+            Self::OtherDigest { .. } | Self::Narrow(_) | Self::Bounds(_) | Self::TagExists { .. } => {
+                FailureKind::Failed
+            }
         }
     }
 

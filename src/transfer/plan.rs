@@ -94,6 +94,9 @@ impl TransferPlan {
     /// what belongs to the image contradicts itself or is more than is taken.
     pub async fn make(source: &Source, destination: &Destination, options: &Options) -> Result<Self, Error> {
         let sight = look(source, destination, options).await?;
+        if let Some(expected) = destination.expected.as_ref().filter(|expected| **expected != sight.aim.digest) {
+            return Err(Error::OtherDigest { expected: expected.clone(), found: sight.aim.digest });
+        }
         let mut plan = Self {
             source: source.clone(),
             destination: destination.clone(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Error, PlaceFailed, Side};
-use crate::image::{Descriptor, RawManifest, RepositoryName, Selector, Tag};
+use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::{self, ImageDestination, ImageSource};
 
 /// One image at a place that it can be read from.
@@ -29,6 +29,8 @@ pub struct Destination {
     pub repository: RepositoryName,
     /// The tags that the image is to have; none where it is written by digest alone.
     pub tags: Vec<Tag>,
+    /// The digest that the image must have, where the name says one.
+    pub expected: Option<Digest>,
     /// The name as it is shown.
     pub shown: String,
 }

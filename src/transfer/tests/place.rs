@@ -108,7 +108,7 @@ impl Place {
     pub(super) fn destination(self: &Arc<Self>, repository: &str, tags: &[&str]) -> Destination {
         let shown = format!("{}/{repository}:{}", ImageSource::identity(&**self), tags.join(","));
         let tags = tags.iter().map(|text| tag(text)).collect();
-        Destination { registry: self.clone(), repository: name(repository), tags, shown }
+        Destination { registry: self.clone(), repository: name(repository), tags, expected: None, shown }
     }
 
     pub(super) async fn tagged(&self, repository: &str, wanted: &str) -> Option<Digest> {
