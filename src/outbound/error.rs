@@ -92,6 +92,12 @@ impl OutboundError {
         matches!(self, Self::Connect { .. } | Self::Proxy { .. } | Self::Silent { .. } | Self::Broken { .. })
     }
 
+    /// Whether not even a connection came about.
+    #[must_use]
+    pub const fn is_without_connection(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Proxy { .. })
+    }
+
     /// Whether the request may have been heard, though its answer was not.
     #[must_use]
     pub const fn may_have_arrived(&self) -> bool {

@@ -30,7 +30,7 @@ pub use tls::{Certificates, TlsSettings, usual_folders};
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
@@ -148,6 +148,7 @@ impl Outbound {
     /// No answer came, or the policy does not let the request go where it would have to.
     pub async fn send(&self, mut request: Request) -> Result<Response, OutboundError> {
         let mut pauses = self.retries.pauses();
+        let begun = Instant::now();
         loop {
             let host = place_of(&request.permit);
             self.pace.turn(&host).await;
@@ -160,6 +161,12 @@ impl Outbound {
                 return outcome;
             }
             let Some(pause) = pauses.next() else { return outcome };
+            // All tries to connect have one limit together, so that a place where nobody is costs no more than one
+            // that does not answer.
+            let connected = !outcome.as_ref().is_err_and(OutboundError::is_without_connection);
+            if !connected && begun.elapsed() + pause > self.timeouts.connect {
+                return outcome;
+            }
             match verdict {
                 Verdict::Limited(servers) => {
                     let pause = retry::limited_pause(servers, pause);
