@@ -12,6 +12,7 @@ use super::kept::Kept;
 use super::learnt::Learnt;
 use super::limits::Limits;
 use super::reach::{self, Reach};
+use super::vanguard::Vanguard;
 use crate::config::TlsMode;
 use crate::credentials::Chosen;
 use crate::image::{RegistryAddress, RepositoryName};
@@ -31,6 +32,7 @@ const STREAM_PATIENCE: u32 = 2;
 pub(super) struct Exchange {
     address: RegistryAddress,
     reach: Reach,
+    vanguard: Vanguard,
     auth: Auth,
     tls: TlsMode,
     pub(super) limits: Limits,
@@ -168,6 +170,7 @@ impl Exchange {
         Ok(Self {
             limits: Limits::new(registry.limits),
             tls: registry.tls,
+            vanguard: Vanguard::new(hints.scheme.is_some()),
             auth: Auth::new(settings.chosen, hints.scheme, kept),
             reach,
             learnt,
@@ -233,6 +236,7 @@ impl Exchange {
     pub(super) async fn call(&self, mut call: Call) -> Result<Response> {
         let (ours, once, scopes) = (call.is_ours(), call.body.is_stream(), call.scopes.clone());
         let mut effort = Effort::Usual;
+        let mut ahead = self.vanguard.follow().await;
         loop {
             let proof = self.proof(ours, &scopes, effort).await?;
             let reached = self.reach.send(|outbound| call.request(outbound, &proof)).await;
@@ -246,6 +250,7 @@ impl Exchange {
                 return Ok(response);
             }
             let Some(next) = self.challenged(&response, &proof, &scopes, effort).await? else { return Ok(response) };
+            drop(ahead.take());
             if once {
                 return Err(self.error(ErrorKind::Cut, "the registry wants a new token in the middle of an upload"));
             }

@@ -24,6 +24,7 @@ mod state_file;
 mod token_request;
 mod tokens;
 mod upload;
+mod vanguard;
 
 #[cfg(test)]
 mod tests;
