@@ -66,7 +66,7 @@ pub(super) struct Sight {
 /// A tag at the destination, and what it points at.
 type Standing = Vec<(Tag, Option<Descriptor>)>;
 
-/// Looks at both sides at once, with as few requests as the answer takes.
+/// Looks at both sides, with as few requests as the answer takes.
 ///
 /// # Errors
 /// As `TransferPlan::make`.
@@ -94,20 +94,15 @@ pub(super) async fn look(source: &Source, destination: &Destination, options: &O
 }
 
 async fn both(source: &Source, destination: &Destination, options: &Options) -> Result<(Aim, Standing), Error> {
-    let look = standing(destination);
     if destination.is_repository_of(source) && options.clobber == Clobber::Move {
         // To put a tag in place costs as much as to look where it points.
         return Ok((aim(source, options, Want::Manifest).await?, Vec::new()));
     }
-    if destination.registry.identity().local {
-        // The look is free, and tells whether a look at the source would save its manifest.
-        let standing = look.await?;
-        let fresh = standing.iter().all(|(_, found)| found.is_none());
-        let want = if fresh { Want::Manifest } else { Want::Digest };
-        return Ok((aim(source, options, want).await?, standing));
-    }
-    let (aim, standing) = tokio::join!(aim(source, options, Want::Digest), look);
-    Ok((aim?, standing?))
+    // The destination first: where it lacks the tag, the source's manifest is read without a look at its digest.
+    let standing = standing(destination).await?;
+    let lacks = !standing.is_empty() && standing.iter().all(|(_, found)| found.is_none());
+    let want = if lacks { Want::Manifest } else { Want::Digest };
+    Ok((aim(source, options, want).await?, standing))
 }
 
 /// What has to be known of the source's image.

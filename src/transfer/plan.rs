@@ -1,7 +1,7 @@
 //! What a transfer will do, found out with the fewest requests before anything is written.
 //!
-//! Both sides are asked at once what they have. Where they agree there is nothing to do; where the destination
-//! has the manifest under another name only the tag moves; else everything that belongs to the image is walked.
+//! The destination is asked what it has, then the source. Where they agree there is nothing to do; where the
+//! destination has the manifest under another name only the tag moves; else everything that belongs to the image is walked.
 //! The plan is a value that can be shown, compared and run; the run checks every belief in it again.
 
 use serde::Serialize;

@@ -26,13 +26,13 @@ async fn manifest_at(place: &Place, repository: &str, digest: &Digest) -> RawMan
 }
 
 #[tokio::test]
-async fn an_image_costs_two_looks_one_read_and_three_requests_a_blob() {
+async fn an_image_costs_one_look_and_one_read() {
     let (a, b) = (Place::new("a"), Place::new("b"));
     let builder = Builder::new(&a, "app");
     let image = builder.image(&[&content(100, 1), &content(300_000, 2), &content(3_000_000, 3)], "").await;
     builder.tag(&image, "v1").await;
     let report = copy(&a.source("app", "v1"), &b.destination("copy", &["x", "y"])).await.unwrap();
-    assert_eq!(a.requests(), "4 blob, manifest, resolve");
+    assert_eq!(a.requests(), "4 blob, manifest");
     assert_eq!(b.requests(), "4 begin, push, 2 resolve");
     assert_eq!(report.digest, *image.digest());
     assert_eq!((report.blobs.sent.count, report.blobs.sent.bytes, report.manifests), (4, 3_300_114, 1));
@@ -63,10 +63,7 @@ async fn an_index_comes_whole_and_shared_blobs_go_once() {
     let report = copy(&a.source("app", "v1"), &b.destination("app", &["v1"])).await.unwrap();
     assert_eq!(report.blobs.sent.count, 4, "two configs are one, two shared layers are one");
     assert_eq!(report.manifests, 3);
-    assert_eq!(
-        (a.requests(), b.requests()),
-        ("4 blob, 3 manifest, resolve".to_owned(), "4 begin, 3 push, resolve".to_owned())
-    );
+    assert_eq!((a.requests(), b.requests()), ("4 blob, 3 manifest".to_owned(), "4 begin, 3 push, resolve".to_owned()));
     for manifest in children.iter().chain([&index]) {
         assert_eq!(manifest_at(&b, "app", manifest.digest()).await.bytes(), manifest.bytes());
     }
@@ -78,7 +75,7 @@ async fn within_a_registry_blobs_are_mounted_and_within_a_repository_nothing_mov
     let (root, _) = index(&a, "app").await;
     let report = copy(&a.source("app", "v1"), &a.destination("other", &["v1"])).await.unwrap();
     assert_eq!(report.blobs.mounted.count, 4);
-    assert_eq!(a.requests(), "3 manifest, 4 mount, 3 push, 2 resolve");
+    assert_eq!(a.requests(), "3 manifest, 4 mount, 3 push, resolve");
 
     let report = copy(&a.source("app", "v1"), &a.destination("app", &["stable", "latest"])).await.unwrap();
     assert_eq!(a.requests(), "manifest, push");
@@ -161,7 +158,7 @@ async fn without_a_list_of_referrers_cosigns_tags_are_looked_for() {
     let report = engine().copy(&a.source("app", "v1"), &b.destination("app", &["v1"]), &options).await.unwrap();
     assert_eq!(report.attached.len(), 1);
     assert_eq!(b.tagged("app", &sig_tag).await.as_ref(), Some(signature.digest()));
-    assert_eq!(a.requests(), "3 blob, 2 manifest, 2 referrers, 4 resolve", "one look for the image, three for tags");
+    assert_eq!(a.requests(), "3 blob, 2 manifest, 2 referrers, 3 resolve", "three looks for tags");
 }
 
 #[tokio::test]
