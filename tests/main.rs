@@ -5,5 +5,6 @@
 #[macro_use]
 mod support;
 
+mod budgets;
 mod harness;
 mod rules;

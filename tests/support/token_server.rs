@@ -129,6 +129,11 @@ impl TokenServer {
         self.desk.fetches.lock().unwrap().clone()
     }
 
+    /// Forgets the tokens that were asked for so far; they stay good.
+    pub(crate) fn forget_fetches(&self) {
+        self.desk.fetches.lock().unwrap().clear();
+    }
+
     /// Changes how it behaves from now on.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Tokens)) {
         change(&mut self.desk.tokens.lock().unwrap());

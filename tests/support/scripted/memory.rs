@@ -222,7 +222,6 @@ impl Memory {
     }
 
     fn start_upload(&mut self, name: &str, request: &Request) -> Response {
-        self.repository(name);
         if let Some(digest) = request.query("mount").filter(|_| self.can(Ability::Mount)) {
             let found = request.query("from").and_then(|from| self.blob(&from, &digest));
             if let Some(bytes) = found {

@@ -1,0 +1,144 @@
+//! What it costs to copy.
+
+use super::counted::{ALL, Counted, Door, assert_cost, program};
+use crate::support::images::{Image, image, index};
+
+/// Two registries of one make, and the program that knows both.
+struct Pair {
+    from: Counted,
+    to: Counted,
+    tokens: usize,
+}
+
+impl Pair {
+    fn each(mut test: impl FnMut(&Self)) {
+        for (make, door) in ALL {
+            // A challenge and a token of either side.
+            let tokens = if door == Door::Tokens { 4 } else { 0 };
+            test(&Self { from: Counted::start(make, door), to: Counted::start(make, door), tokens });
+        }
+    }
+
+    fn both(&self) -> [&Counted; 2] {
+        [&self.from, &self.to]
+    }
+
+    fn names(&self) -> (String, String) {
+        (format!("{}/team/app", self.from.address()), format!("{}/mirror/app", self.to.address()))
+    }
+
+    /// Copies `team/app` to `mirror/app` with a program that knows nothing yet, and asserts the cost.
+    #[track_caller]
+    fn assert(&self, image: &Image, selector: &str, without_tokens: usize) {
+        let (from, to) = self.names();
+        let program = program(&self.both(), "");
+        let words = ["copy", &format!("{from}{selector}"), &format!("{to}:v1")];
+        assert_cost(&program, &self.both(), &words, without_tokens + self.tokens);
+        assert!(self.to.holds("mirror/app", image));
+    }
+}
+
+fn five_layers() -> Image {
+    image().layers(&[100, 200, 300, 400, 500]).build()
+}
+
+#[test]
+fn nothing_changed_is_a_look_at_both_sides() {
+    needs!("docker-registry");
+    Pair::each(|pair| {
+        let images = [five_layers(), index(vec![image().build(), image().architecture("arm64").build()])];
+        for image in images {
+            pair.from.put("team/app", &image, &["v1"]);
+            pair.to.put("mirror/app", &image, &["v1"]);
+            pair.assert(&image, ":v1", 2);
+        }
+    });
+}
+
+#[test]
+fn nothing_changed_by_digest_is_a_look_at_the_destination() {
+    needs!("docker-registry");
+    Pair::each(|pair| {
+        let image = five_layers();
+        pair.from.put("team/app", &image, &["v1"]);
+        pair.to.put("mirror/app", &image, &["v1"]);
+        let (from, to) = pair.names();
+        let program = program(&pair.both(), "");
+        let words = ["copy", &format!("{from}@{}", image.digest()), &format!("{to}:v1")];
+        assert_cost(&program, &pair.both(), &words, 1 + pair.tokens / 2);
+    });
+}
+
+#[test]
+fn blobs_that_are_there_cost_one_request_each() {
+    needs!("docker-registry");
+    Pair::each(|pair| {
+        let image = five_layers();
+        pair.from.put("team/app", &image, &["v1"]);
+        pair.to.put("mirror/app", &image, &["v0"]);
+        // By another manifest, so that it is not the tag alone that is missing.
+        let other = image_like(&image);
+        pair.from.put("team/app", &other, &["v2"]);
+        let blobs = other.all_blobs().len();
+        pair.assert(&other, ":v2", 4 + blobs);
+    });
+}
+
+/// An image of the same blobs under another manifest.
+fn image_like(image: &Image) -> Image {
+    let mut document = image.document();
+    document["annotations"] = serde_json::json!({"org.example.other": "yes"});
+    let manifest = crate::support::images::Content::new(&image.manifest.media_type, document.to_string());
+    Image { manifest, ..image.clone() }
+}
+
+#[test]
+fn into_a_fresh_repository_a_blob_costs_three_requests() {
+    needs!("docker-registry");
+    Pair::each(|pair| {
+        let image = five_layers();
+        pair.from.put("team/app", &image, &["v1"]);
+        pair.assert(&image, ":v1", 3 * 6 + 5);
+    });
+}
+
+#[test]
+fn a_new_index_shares_what_is_asked_once() {
+    needs!("docker-registry");
+    Pair::each(|pair| {
+        let child = |architecture: &str| image().layers(&[100, 200, 300]).architecture(architecture).build();
+        let image = index(vec![child("amd64"), child("arm64")]);
+        pair.from.put("team/app", &image, &["v1"]);
+        pair.assert(&image, ":v1", 33);
+    });
+}
+
+#[test]
+fn within_one_registry_blobs_are_mounted() {
+    needs!("docker-registry");
+    for (make, door) in ALL {
+        let registry = Counted::start(make, door);
+        let image = five_layers();
+        registry.put("team/app", &image, &["v1"]);
+        let program = program(&[&registry], "");
+        let (from, to) =
+            (format!("{}/team/app:v1", registry.address()), format!("{}/mirror/app:v1", registry.address()));
+        let tokens = if door == Door::Tokens { 2 } else { 0 };
+        assert_cost(&program, &[&registry], &["copy", &from, &to], 10 + tokens);
+        assert!(registry.holds("mirror/app", &image));
+    }
+}
+
+#[test]
+fn another_tag_moves_the_manifest_alone() {
+    needs!("docker-registry");
+    for (make, door) in ALL {
+        let registry = Counted::start(make, door);
+        let image = five_layers();
+        registry.put("team/app", &image, &["v1"]);
+        let name = |tag: &str| format!("{}/team/app:{tag}", registry.address());
+        let tokens = if door == Door::Tokens { 2 } else { 0 };
+        assert_cost(&program(&[&registry], ""), &[&registry], &["copy", &name("v1"), &name("v2")], 2 + tokens);
+        assert_cost(&program(&[&registry], ""), &[&registry], &["tag", &name("v1"), "v3"], 2 + tokens);
+    }
+}
