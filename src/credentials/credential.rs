@@ -83,7 +83,8 @@ impl Credential {
 pub struct Chosen {
     /// What requests are authenticated with.
     pub credential: Credential,
-    /// What it is called: `VAULT/SECRET`, `login`, the path of a docker file. `None` where there is none.
+    /// What it is called: `VAULT/SECRET`, `login`, an entry of a docker file, or such a file whose helper has it.
+    /// `None` where there is none. Of one registry, no two credentials have the same name.
     pub name: Option<String>,
     /// Why this one, as a sentence without a full stop.
     pub why: String,

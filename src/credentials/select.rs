@@ -4,7 +4,7 @@
 //! of docker and podman, none. The first that is **configured** counts. Where that one cannot be read, it is an
 //! error: going on to the next would use another identity than the user set up, and not say so.
 
-use super::docker::Found;
+use super::docker::{By, Found};
 use super::vault::{VaultError, Vaults};
 use super::{Chosen, CredentialRule, DataError, RepositoryPattern, SecretData, SecretName, SecretPath};
 use crate::failure::{Failure, FailureKind};
@@ -86,12 +86,14 @@ impl Vaults {
         let found = self.docker().find(registry, repository).await;
         let failed = |error: VaultError| ChooseError::new("docker", registry, Remedy::None, error.into());
         let found = found.map_err(|error| failed(error.into()))?;
-        Ok(found.map(|Found { credential, file, helper }| {
-            let why = match helper {
-                Some(helper) => format!("{helper}, which {} names, has it", file.display()),
-                None => format!("{} has it", file.display()),
+        Ok(found.map(|Found { credential, file, by }| {
+            let file = file.display();
+            let (name, why) = match by {
+                By::Helper(helper) => (file.to_string(), format!("{helper}, which {file} names, has it")),
+                // By its entry: others of the same file are other credentials.
+                By::Entry(entry) => (format!("`{}` of {file}", entry.escape_debug()), format!("{file} has it")),
             };
-            Chosen { credential, name: Some(file.display().to_string()), why }
+            Chosen { credential, name: Some(name), why }
         }))
     }
 }

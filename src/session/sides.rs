@@ -49,7 +49,7 @@ impl Session {
                 Ok(Source { registry: Arc::new(layout), repository: nameless()?, selector, shown })
             }
             Location::Store { .. } => {
-                let place = self.place(location, access).await?;
+                let place = self.place(location, access, &[]).await?;
                 Ok(Source { registry: place.registry, repository: place.repository, selector: place.selector, shown })
             }
             Location::Registry(reference) => {
@@ -114,11 +114,12 @@ impl Session {
         }
     }
 
-    /// An image at a place that can do everything: a registry or the store.
+    /// An image at a place that can do everything, a registry or the store. `actions` are what will be done there,
+    /// so that one token does for all of it.
     ///
     /// # Errors
     /// The place cannot be opened, or is a layout.
-    pub async fn place(&self, location: &Location, access: &Access) -> Result<Place, SessionError> {
+    pub async fn place(&self, location: &Location, access: &Access, actions: &[Action]) -> Result<Place, SessionError> {
         let shown = location.to_string();
         match location {
             Location::Layout { .. } => Err(SessionError::Layout(shown)),
@@ -132,6 +133,7 @@ impl Session {
             Location::Registry(reference) => {
                 let (registry, repository) = (&reference.registry, reference.repository.clone());
                 let client = self.client(registry, Some(&repository), access).await?;
+                client.will([Scope::repository(&repository, actions.iter().cloned())]);
                 let shown_repository = format!("{registry}/{repository}");
                 Ok(Place { registry: client, repository, selector: reference.selector(), shown, shown_repository })
             }

@@ -1,7 +1,9 @@
 //! What it costs to copy.
 
 use super::counted::{ALL, Counted, Door, assert_cost, program};
-use crate::support::images::{Image, image, index};
+use crate::support::images::{Content, Image, image, index};
+use crate::support::program::Program;
+use crate::support::scripted::{Ability, Scripted};
 
 /// Two registries of one make, and the program that knows both.
 struct Pair {
@@ -74,22 +76,22 @@ fn blobs_that_are_there_cost_one_request_each() {
     needs!("docker-registry");
     Pair::each(|pair| {
         let image = five_layers();
-        pair.from.put("team/app", &image, &["v1"]);
         pair.to.put("mirror/app", &image, &["v0"]);
-        // By another manifest, so that it is not the tag alone that is missing.
-        let other = image_like(&image);
-        pair.from.put("team/app", &other, &["v2"]);
-        let blobs = other.all_blobs().len();
-        pair.assert(&other, ":v2", 4 + blobs);
+        // Another manifest of the same blobs, under a new tag and under one that stands elsewhere.
+        let other = other_manifest_of(&image);
+        pair.from.put("team/app", &other, &["v1"]);
+        pair.assert(&other, ":v1", 3 + 6);
+        let third = other_manifest_of(&other);
+        pair.from.put("team/app", &third, &["v1"]);
+        pair.assert(&third, ":v1", 4 + 6);
     });
 }
 
 /// An image of the same blobs under another manifest.
-fn image_like(image: &Image) -> Image {
+fn other_manifest_of(image: &Image) -> Image {
     let mut document = image.document();
-    document["annotations"] = serde_json::json!({"org.example.other": "yes"});
-    let manifest = crate::support::images::Content::new(&image.manifest.media_type, document.to_string());
-    Image { manifest, ..image.clone() }
+    document["annotations"]["org.example.made-from"] = image.digest().into();
+    Image { manifest: Content::new(&image.manifest.media_type, document.to_string()), ..image.clone() }
 }
 
 #[test]
@@ -98,8 +100,47 @@ fn into_a_fresh_repository_a_blob_costs_three_requests() {
     Pair::each(|pair| {
         let image = five_layers();
         pair.from.put("team/app", &image, &["v1"]);
-        pair.assert(&image, ":v1", 3 * 6 + 5);
+        pair.assert(&image, ":v1", 3 * 6 + 4);
     });
+}
+
+#[test]
+fn into_any_repository_a_blob_costs_three_requests_once_mounts_are_known_to_tell() {
+    needs!("docker-registry");
+    Pair::each(|pair| {
+        let (old, new, newer) = (five_layers(), five_layers(), five_layers());
+        pair.to.put("mirror/app", &old, &["v0"]);
+        for (image, tag) in [(&old, "v0"), (&new, "v1"), (&newer, "v2")] {
+            pair.from.put("team/app", &other_manifest_of(image), &[tag]);
+        }
+        let (from, to) = pair.names();
+        let program = program(&pair.both(), "");
+        let copy = |tag: &str| ["copy".to_owned(), format!("{from}:{tag}"), format!("{to}:{tag}")];
+        let cost = |tag: &str, expected: usize| {
+            let words = copy(tag);
+            assert_cost(&program, &pair.both(), &words.each_ref().map(String::as_str), expected);
+        };
+        // Nothing is known of the registry yet, and the repository is not fresh.
+        cost("v1", 4 * 6 + 4 + pair.tokens);
+        // Its blobs are there, and a mount says so.
+        cost("v0", 4 + 6);
+        cost("v2", 3 * 6 + 3);
+    });
+}
+
+#[test]
+fn where_mounts_tell_nothing_a_blob_costs_four_requests() {
+    let (from, to) = (Scripted::start(), Scripted::settings().without(Ability::Mount).start());
+    let (old, new) = (five_layers(), five_layers());
+    from.put("team/app", &new, &["v1"]);
+    to.put("mirror/app", &old, &["v0"]);
+    let names = [format!("{}/team/app:v1", from.address()), format!("{}/mirror/app:v1", to.address())];
+    let program = Program::new();
+    program.run(&["copy", "--attached", "none", &names[0], &names[1]]).success();
+    assert!(to.holds("mirror/app", &new));
+    let requests = [from.lines(), to.lines()].concat();
+    assert_eq!(requests.len(), 4 * 6 + 4, "{requests:#?}");
+    assert_eq!(to.open_uploads(), 0);
 }
 
 #[test]
@@ -109,7 +150,7 @@ fn a_new_index_shares_what_is_asked_once() {
         let child = |architecture: &str| image().layers(&[100, 200, 300]).architecture(architecture).build();
         let image = index(vec![child("amd64"), child("arm64")]);
         pair.from.put("team/app", &image, &["v1"]);
-        pair.assert(&image, ":v1", 33);
+        pair.assert(&image, ":v1", 32);
     });
 }
 
@@ -124,7 +165,7 @@ fn within_one_registry_blobs_are_mounted() {
         let (from, to) =
             (format!("{}/team/app:v1", registry.address()), format!("{}/mirror/app:v1", registry.address()));
         let tokens = if door == Door::Tokens { 2 } else { 0 };
-        assert_cost(&program, &[&registry], &["copy", &from, &to], 10 + tokens);
+        assert_cost(&program, &[&registry], &["copy", &from, &to], 9 + tokens);
         assert!(registry.holds("mirror/app", &image));
     }
 }

@@ -4,3 +4,4 @@
 mod copying;
 mod counted;
 mod looking;
+mod tokens;

@@ -86,19 +86,19 @@ impl AuthFile {
         own.or(self.store.as_ref()).map(String::as_str).filter(|helper| !helper.is_empty())
     }
 
-    /// The credential of the most specific entry that holds one; those that are empty are docker's marks for what
-    /// a helper keeps.
+    /// The most specific entry that holds a credential, and this; entries that are empty are docker's marks for
+    /// what a helper keeps.
     pub(super) fn credential(
         &self,
         registry: &RegistryAddress,
         repository: Option<&RepositoryName>,
-    ) -> Result<Option<Credential>, EntryError> {
+    ) -> Result<Option<(&str, Credential)>, EntryError> {
         let ranked = self.auths.iter().flatten().filter_map(|(key, entry)| {
             let entry = entry.as_ref().filter(|entry| !entry.is_empty())?;
             Some((Scope::parse(key)?.rank(registry, repository)?, key, entry))
         });
         let Some((_, key, entry)) = ranked.max_by_key(|(rank, ..)| *rank) else { return Ok(None) };
-        entry.credential().map(Some).ok_or_else(|| EntryError(key.clone()))
+        entry.credential().map(|credential| Some((key.as_str(), credential))).ok_or_else(|| EntryError(key.clone()))
     }
 
     /// What the file has something for.
@@ -146,7 +146,8 @@ mod tests {
     fn found(file: &str, registry: &str, repository: &str) -> String {
         let file: AuthFile = serde_json::from_str(file).unwrap();
         let repository = Some(repository).filter(|text| !text.is_empty()).map(|text| text.parse().unwrap());
-        match file.credential(&registry.parse().unwrap(), repository.as_ref()) {
+        let found = file.credential(&registry.parse().unwrap(), repository.as_ref());
+        match found.map(|found| found.map(|(_, credential)| credential)) {
             Ok(None) => "none".to_owned(),
             Ok(Some(Credential::Anonymous)) => "anonymous".to_owned(),
             Ok(Some(Credential::Password { username, password })) => format!("{username}:{}", password.expose()),

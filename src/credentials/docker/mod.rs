@@ -43,8 +43,17 @@ pub(super) struct DockerFiles {
 pub(super) struct Found {
     pub(super) credential: Credential,
     pub(super) file: PathBuf,
-    /// The helper that gave it, where the file names one.
-    pub(super) helper: Option<String>,
+    /// What in the file gave it.
+    pub(super) by: By,
+}
+
+/// What in a file gives a credential.
+#[derive(Debug)]
+pub(super) enum By {
+    /// A program that it names.
+    Helper(String),
+    /// An entry of its own.
+    Entry(String),
 }
 
 impl DockerFiles {
@@ -64,12 +73,12 @@ impl DockerFiles {
                 let program = helper::program(helper).map_err(failed)?;
                 let answer = helper::ask(&program, registry, &self.variables, self.patience).await;
                 if let Some(credential) = answer.map_err(failed)? {
-                    return Ok(Some(Found { credential, file: path, helper: Some(program) }));
+                    return Ok(Some(Found { credential, file: path, by: By::Helper(program) }));
                 }
             }
             let failed = |source| DockerError::Entry { path: path.clone(), source };
-            if let Some(credential) = file.credential(registry, repository).map_err(failed)? {
-                return Ok(Some(Found { credential, file: path, helper: None }));
+            if let Some((entry, credential)) = file.credential(registry, repository).map_err(failed)? {
+                return Ok(Some(Found { credential, by: By::Entry(entry.to_owned()), file: path }));
             }
         }
         Ok(None)

@@ -138,7 +138,7 @@ esac"#;
     assert_eq!(user(&files, "plain.io").await, "bob");
     assert_eq!(user(&files, "empty.io").await, "none");
     let found = files.find(&"gcr.io".parse().unwrap(), None).await.unwrap().unwrap();
-    assert_eq!(found.helper.as_deref(), Some("docker-credential-own"));
+    assert!(matches!(&found.by, By::Helper(program) if program == "docker-credential-own"));
 }
 
 // Threat S29.
