@@ -13,8 +13,7 @@ use crate::failure::FailureKind;
 use crate::image::{Algorithm, Digest, MediaType, RawManifest, Selector, Tag};
 use crate::output::{Confirmation, Page, Report};
 use crate::registry::{Error, ErrorKind, TagCondition};
-use crate::session::{Place, Session};
-use crate::wire::Action;
+use crate::session::{Place, Purpose, Session};
 
 /// How many tags are asked at the same time whether they point at a digest.
 const LOOKS: usize = 6;
@@ -64,7 +63,7 @@ pub(super) async fn run(args: DeleteArgs, session: &Session) -> CommandResult {
 async fn delete(text: &str, args: &DeleteArgs, session: &Session) -> Result<Removed, CommandError> {
     let doing = || format!("delete `{}`", text.escape_debug());
     let location = session.location(text).map_err(cannot(doing()))?;
-    let place = session.place(&location, &args.registry.access(), &[Action::Pull]).await.map_err(cannot(doing()))?;
+    let place = session.place(&location, &args.registry.access(), Purpose::Reading).await.map_err(cannot(doing()))?;
     match &place.selector {
         Selector::Tag(tag) if !args.manifest => {
             remove_tag(&place, tag, args.by_placeholder).await.map_err(cannot(doing()))?;

@@ -10,8 +10,7 @@ use super::{CommandResult, Outcome, cannot};
 use crate::image::{Digest, Tag};
 use crate::output::{Page, Report};
 use crate::registry::TagCondition;
-use crate::session::Session;
-use crate::wire::Action;
+use crate::session::{Purpose, Session};
 
 /// Flags of `tag`.
 #[derive(Args, Debug)]
@@ -40,8 +39,7 @@ pub(crate) struct TagArgs {
 pub(super) async fn run(args: TagArgs, session: &Session) -> CommandResult {
     let doing = || format!("tag `{}`", args.image.escape_debug());
     let location = session.location(&args.image).map_err(cannot(doing()))?;
-    let actions = [Action::Pull, Action::Push];
-    let place = session.place(&location, &args.registry.access(), &actions).await.map_err(cannot(doing()))?;
+    let place = session.place(&location, &args.registry.access(), Purpose::Writing).await.map_err(cannot(doing()))?;
     let manifest = place.registry.manifest(&place.repository, &place.selector).await.map_err(cannot(doing()))?;
     let condition = if args.no_clobber { TagCondition::Absent } else { TagCondition::Always };
     place.registry.push_manifest(&place.repository, &manifest, &args.tags, condition).await.map_err(cannot(doing()))?;

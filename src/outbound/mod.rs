@@ -240,6 +240,10 @@ impl Outbound {
         self.dialer.answered(inner.version(), permit.standing());
         tracing::debug!(status = inner.status().as_u16(), version = ?inner.version(), "answer");
         tracing::trace!(headers = redact::headers(inner.headers()), "answer");
+        if request.method == Method::HEAD || inner.content_length() == Some(0) {
+            // Lets the connection go back to where the next request looks for one.
+            tokio::task::yield_now().await;
+        }
         let url = permit.url().clone();
         Ok(Response { origin, standing: permit.standing(), url, idle: self.timeouts.idle, inner })
     }

@@ -25,7 +25,7 @@ use crate::store::Store;
 
 use clients::ClientKey;
 pub use error::SessionError;
-pub use sides::Place;
+pub use sides::{Place, Purpose};
 
 /// What the command line says about the session as a whole.
 #[derive(Clone, Debug)]

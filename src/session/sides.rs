@@ -27,6 +27,15 @@ pub struct Place {
     pub shown_repository: String,
 }
 
+/// What a place is opened for, so that one token does for all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Reading, and what needs rights of its own.
+    Reading,
+    /// Reading and writing.
+    Writing,
+}
+
 impl Place {
     /// The place as something to read from.
     #[must_use]
@@ -49,7 +58,7 @@ impl Session {
                 Ok(Source { registry: Arc::new(layout), repository: nameless()?, selector, shown })
             }
             Location::Store { .. } => {
-                let place = self.place(location, access, &[]).await?;
+                let place = self.place(location, access, Purpose::Reading).await?;
                 Ok(Source { registry: place.registry, repository: place.repository, selector: place.selector, shown })
             }
             Location::Registry(reference) => {
@@ -114,12 +123,11 @@ impl Session {
         }
     }
 
-    /// An image at a place that can do everything, a registry or the store. `actions` are what will be done there,
-    /// so that one token does for all of it.
+    /// An image at a place that can do everything: a registry or the store.
     ///
     /// # Errors
     /// The place cannot be opened, or is a layout.
-    pub async fn place(&self, location: &Location, access: &Access, actions: &[Action]) -> Result<Place, SessionError> {
+    pub async fn place(&self, location: &Location, access: &Access, purpose: Purpose) -> Result<Place, SessionError> {
         let shown = location.to_string();
         match location {
             Location::Layout { .. } => Err(SessionError::Layout(shown)),
@@ -133,7 +141,9 @@ impl Session {
             Location::Registry(reference) => {
                 let (registry, repository) = (&reference.registry, reference.repository.clone());
                 let client = self.client(registry, Some(&repository), access).await?;
-                client.will([Scope::repository(&repository, actions.iter().cloned())]);
+                if purpose == Purpose::Writing {
+                    client.will([Scope::repository(&repository, [Action::Pull, Action::Push])]);
+                }
                 let shown_repository = format!("{registry}/{repository}");
                 Ok(Place { registry: client, repository, selector: reference.selector(), shown, shown_repository })
             }

@@ -1,5 +1,7 @@
 //! Registries whose requests are counted: a real one behind a relay, and the scripted one; open, or with tokens.
 
+use std::fmt::Write as _;
+
 use crate::support::docker_registry::DockerRegistry;
 use crate::support::images::Image;
 use crate::support::program::{Output, Program};
@@ -137,7 +139,7 @@ pub(super) fn program(registries: &[&Counted], settings: &str) -> Program {
             Some(_) => "[{repository: '*', vault: test, secret: bob}]",
             None => "[]",
         };
-        yaml.push_str(&format!("- {{address: '{}', credentials: {credentials}}}\n", registry.address()));
+        writeln!(yaml, "- {{address: '{}', credentials: {credentials}}}", registry.address()).unwrap();
     }
     program.configure(&yaml);
     program.set("TRANSHIP_SECRET_TEST_BOB_USERNAME", "bob");
@@ -148,7 +150,9 @@ pub(super) fn program(registries: &[&Counted], settings: &str) -> Program {
 /// Runs the program and says what it cost each of `registries`, which it forgets then.
 #[track_caller]
 pub(super) fn cost(program: &Program, registries: &[&Counted], arguments: &[&str]) -> (Output, Vec<Vec<String>>) {
-    registries.iter().for_each(|registry| registry.forget());
+    for registry in registries {
+        registry.forget();
+    }
     let output = program.run(arguments).success();
     let requests = registries.iter().map(|registry| registry.requests()).collect();
     (output, requests)
