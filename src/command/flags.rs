@@ -95,13 +95,17 @@ pub(super) struct ContentFlags {
     #[arg(long = "platform", value_name = "PLATFORM")]
     pub(super) platforms: Vec<Platform>,
 
+    /// Move every platform, whatever the settings say
+    #[arg(long, conflicts_with = "platforms")]
+    pub(super) all_platforms: bool,
+
     /// Which signatures, SBOMs and attestations come along
     #[arg(long, value_name = "WHICH", value_parser = attached())]
     pub(super) attached: Option<Attached>,
 }
 
 /// Reads a TLS mode, and offers the words in help and completion.
-fn tls_mode() -> impl TypedValueParser<Value = TlsMode> {
+pub(super) fn tls_mode() -> impl TypedValueParser<Value = TlsMode> {
     PossibleValuesParser::new(TlsMode::ALL.map(TlsMode::word)).try_map(|word| word.parse::<TlsMode>())
 }
 

@@ -172,12 +172,9 @@ pub(super) async fn overview(
     let mut overview = Overview { digest: root.digest().clone(), created: None, size: None, platforms: Vec::new() };
     if let Manifest::Image(image) = one.manifest() {
         overview.size = Some(image_size(image));
-        if image.config.media_type.is_image_config() {
-            let reader = source.blob(repository, &image.config, ByteRange::ALL).await?;
-            let config = ImageConfig::parse(&read_verified(reader, &image.config, MAX_CONFIG_BYTES).await?).ok();
-            overview.created = config.as_ref().and_then(created);
-            overview.platforms = config.iter().map(ImageConfig::platform).collect();
-        }
+        let config = image_config(source, repository, image).await?;
+        overview.created = config.as_ref().and_then(created);
+        overview.platforms = config.iter().map(ImageConfig::platform).collect();
     }
     if let Manifest::Index(index) = root.manifest() {
         let platforms = index.manifests.iter().filter_map(|child| child.platform.clone());
@@ -186,7 +183,21 @@ pub(super) async fn overview(
     Ok(overview)
 }
 
-fn image_size(image: &ImageManifest) -> u64 {
+/// Reads the config of an image; `None` where it has none, or none that can be understood.
+pub(super) async fn image_config(
+    source: &(impl ImageSource + ?Sized),
+    repository: &RepositoryName,
+    image: &ImageManifest,
+) -> Result<Option<ImageConfig>, crate::registry::Error> {
+    if !image.config.media_type.is_image_config() {
+        return Ok(None);
+    }
+    let reader = source.blob(repository, &image.config, ByteRange::ALL).await?;
+    Ok(ImageConfig::parse(&read_verified(reader, &image.config, MAX_CONFIG_BYTES).await?).ok())
+}
+
+/// The bytes of an image's config and layers, as they travel.
+pub(super) fn image_size(image: &ImageManifest) -> u64 {
     image.layers.iter().chain([&image.config]).fold(0, |sum, blob| sum.saturating_add(blob.size))
 }
 

@@ -4,26 +4,30 @@
 //! do the work, and hands its report to the console. It builds no client and prints nothing itself.
 
 mod completions;
-//mod config;
+mod config;
 mod copy;
 mod delete;
+mod document;
 mod error;
 mod flags;
 mod images;
+mod input;
 mod inspect;
-//mod login;
+mod login;
+mod logout;
 mod man;
 mod moving;
 mod pull;
 mod push;
-//mod registry;
+mod registry;
 mod repositories;
 mod resolve;
-//mod secret;
-//mod settings;
+mod secret;
+mod settings;
 mod tag;
 mod tags;
-//mod vault;
+mod vault;
+mod whoami;
 
 use clap::Subcommand;
 
@@ -93,6 +97,27 @@ pub(crate) enum Command {
     Delete(delete::DeleteArgs),
     /// List the images at home
     Images(images::ImagesArgs),
+    /// Configure and test remote registries
+    #[command(subcommand)]
+    Registry(registry::RegistryCommand),
+    /// Show and change settings
+    #[command(subcommand)]
+    Settings(settings::SettingsCommand),
+    /// Work on the configuration with supctl's verbs, or on its file
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Keep a credential for a registry, after trying it there
+    Login(login::LoginArgs),
+    /// Forget the credential and the kept tokens of a registry
+    Logout(logout::LogoutArgs),
+    /// Show which credential is used for a registry, and why
+    Whoami(whoami::WhoamiArgs),
+    /// Make, list and delete vaults
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
+    /// Keep secrets in vaults
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Print the completion script of a shell
     Completions(completions::CompletionsArgs),
     /// Write the manual pages into a directory
@@ -119,6 +144,14 @@ impl Command {
             Self::Tag(args) => tag::run(args, session).await,
             Self::Delete(args) => delete::run(args, session).await,
             Self::Images(args) => images::run(args, session).await,
+            Self::Registry(command) => registry::run(command, session).await,
+            Self::Settings(command) => settings::run(command, session),
+            Self::Config(command) => config::run(command, session).await,
+            Self::Login(args) => login::run(args, session).await,
+            Self::Logout(args) => logout::run(args, session).await,
+            Self::Whoami(args) => whoami::run(args, session).await,
+            Self::Vault(command) => vault::run(command, session).await,
+            Self::Secret(command) => secret::run(command, session).await,
             Self::Completions(args) => completions::run(&args, session),
             Self::Man(args) => man::run(&args, program),
         }

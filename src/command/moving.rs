@@ -126,8 +126,12 @@ impl Moved {
 /// What the flags and the settings say about what is moved.
 pub(super) fn options(flags: &ContentFlags, clobber: Clobber, session: &Session) -> Result<Options, SessionError> {
     let settings = &session.config()?.settings;
-    let platforms = if flags.platforms.is_empty() { &settings.platforms } else { &flags.platforms };
-    Ok(Options { platforms: platforms.clone(), attached: flags.attached.unwrap_or(settings.attached), clobber })
+    let platforms = match (flags.all_platforms, flags.platforms.as_slice()) {
+        (true, _) => &[],
+        (false, []) => settings.platforms.as_slice(),
+        (false, named) => named,
+    };
+    Ok(Options { platforms: platforms.to_vec(), attached: flags.attached.unwrap_or(settings.attached), clobber })
 }
 
 /// What was moved.

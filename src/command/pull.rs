@@ -36,6 +36,13 @@ pub(crate) struct PullArgs {
     sides: SideFlags,
 }
 
+impl PullArgs {
+    /// What `config do image-registry pull` asks for.
+    pub(super) fn of_action(image: String, to: Option<String>, content: ContentFlags, registry: RegistryFlags) -> Self {
+        Self { images: vec![image], to, content, registry, sides: SideFlags::default() }
+    }
+}
+
 /// Brings every image home.
 ///
 /// # Errors

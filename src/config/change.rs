@@ -9,7 +9,7 @@ use super::problem::{Origin, Problem};
 use super::reader::Completeness;
 use super::setting::SettingKey;
 use super::write;
-use crate::credentials::{VaultName, VaultSettings};
+use crate::credentials::{Backend, VaultName, VaultSettings};
 use crate::image::RegistryAddress;
 use crate::yaml::{Document, EditError, Mapping, Step, Value, at};
 
@@ -24,6 +24,12 @@ impl Body {
     /// It is not YAML; says on which line.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         Document::parse(text).map(Self).map_err(|error| not_yaml(Origin::Input, error))
+    }
+
+    /// Whether it says nothing at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.value().is_null()
     }
 }
 
@@ -151,8 +157,20 @@ impl ConfigFile {
             (Some(_), Verb::Create) => Err(ConfigError::Exists { what: format!("the {}", list.entry(key)) }),
             (Some(place), Verb::Merge) => merge(document, &place, entry).map_err(self.edit_error()),
             (Some(place), _) => document.replace(&place, entry).map_err(self.edit_error()),
-            (None, _) => document.push(&list.path(), entry).map_err(self.edit_error()),
+            (None, _) => {
+                document.push(&list.path(), entry).map_err(self.edit_error())?;
+                if list == List::Vaults { self.settle_backend(document, key) } else { Ok(()) }
+            }
         }
+    }
+
+    /// Writes down where a new vault is, where its entry leaves that open: the setting may change later.
+    fn settle_backend(&self, document: &mut Document, vault: &str) -> Result<(), ConfigError> {
+        let place = List::Vaults.find(document, vault).map(|place| below(&place, "backend"));
+        let Some(place) = place.filter(|place| at(document.value(), place).is_none()) else { return Ok(()) };
+        let set = at(document.value(), &["settings".into(), "vault-backend".into()]).and_then(Value::as_str);
+        let backend = self.body(&set.unwrap_or(Backend::default().as_str()).into())?;
+        document.put(&place, &backend).map_err(self.edit_error())
     }
 
     /// Sets one of the settings to what the command line says; a list is written with commas.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::path::{PathError, Verb};
-use super::problem::Problem;
+use super::problem::{Origin, Problem};
 use super::setting::SettingKeyError;
 use crate::failure::{Failure, FailureKind};
 use crate::files::{FileError, LockError};
@@ -61,6 +61,10 @@ fn summary(problems: &[Problem]) -> String {
     match problems {
         [] => "the configuration is wrong".to_owned(),
         [one] => one.to_string(),
+        // What was just given is put right at once, so all of it is said; a file can be asked again.
+        [first, ..] if first.origin == Origin::Input => {
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        }
         [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
     }
 }
@@ -92,7 +96,7 @@ impl Failure for ConfigError {
         match self {
             Self::File(error) => error.hints(),
             Self::Lock(error) => error.hints(),
-            Self::Invalid(problems) if problems.len() > 1 => {
+            Self::Invalid(problems) if problems.len() > 1 && matches!(problems[0].origin, Origin::File(_)) => {
                 vec!["run `tranship config validate` to see everything that is wrong".to_owned()]
             }
             Self::Exists { .. } => {

@@ -4,7 +4,6 @@
 //! same document. The session and the commands use them. It names vaults and secrets and never holds the value of
 //! one: what is written for a path into a vault becomes a [`SecretBody`], which the command hands to the vault.
 
-mod action;
 mod change;
 mod document;
 mod error;
@@ -21,7 +20,6 @@ mod tests;
 mod validate;
 mod write;
 
-pub use action::{Action, ActionError, ActionPlatforms};
 pub use change::{Body, Change};
 pub use error::ConfigError;
 pub use file::{ConfigFile, Mode};
@@ -30,5 +28,6 @@ pub use model::{
 };
 pub use path::{DocumentPath, PathError, Verb};
 pub use problem::{Origin, Problem};
+pub use schema::bandwidth as read_bandwidth;
 pub use secret::SecretBody;
 pub use setting::{SettingKey, SettingKeyError};

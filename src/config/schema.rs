@@ -208,7 +208,11 @@ fn timeout(text: &str) -> Read<Duration> {
     good.ok_or_else(|| format!("`{}` is not a time up to a day; one is written as in 30s or 5m", text.escape_debug()))
 }
 
-fn bandwidth(text: &str) -> Read<u64> {
+/// Reads a rate such as `50MiB/s`, in bytes per second.
+///
+/// # Errors
+/// Says how a rate is written.
+pub fn bandwidth(text: &str) -> Read<u64> {
     let size = text.strip_suffix("/s").unwrap_or(text).trim().parse::<bytesize::ByteSize>();
     let size = size.ok().map(|size| size.as_u64()).filter(|bytes| *bytes > 0);
     size.ok_or_else(|| format!("`{}` is not a rate; one is written as in 50MiB/s", text.escape_debug()))

@@ -21,6 +21,26 @@ const TOKEN_USERNAME: &str = "token";
 pub struct SecretData(BTreeMap<KeyName, SecretSlice<u8>>);
 
 impl SecretData {
+    /// The values `username` and `password`.
+    #[must_use]
+    pub fn of_user(username: &str, password: &str) -> Self {
+        let mut data = Self::default();
+        data.set(KeyName::known("username"), username);
+        data.set(KeyName::known("password"), password);
+        data
+    }
+
+    /// The value `token`, and the `username` that goes with it where there is one.
+    #[must_use]
+    pub fn of_token(token: &str, username: Option<&str>) -> Self {
+        let mut data = Self::default();
+        data.set(KeyName::known("token"), token);
+        if let Some(username) = username {
+            data.set(KeyName::known("username"), username);
+        }
+        data
+    }
+
     /// Sets one value, in place of an older one.
     pub fn set(&mut self, key: KeyName, value: impl Into<Vec<u8>>) {
         self.0.insert(key, value.into().into());

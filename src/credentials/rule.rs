@@ -120,6 +120,17 @@ impl Backend {
     }
 }
 
+impl Backend {
+    /// Whether tranship writes such a vault; the others belong to someone else.
+    #[must_use]
+    pub const fn is_written(self) -> bool {
+        match self {
+            Self::Keychain | Self::File => true,
+            Self::Environment | Self::Docker => false,
+        }
+    }
+}
+
 impl FromStr for Backend {
     type Err = BackendError;
 

@@ -189,6 +189,14 @@ impl Console {
         self.ask(question, || self.shared.input.secret(question))
     }
 
+    /// Asks for a word that may be seen.
+    ///
+    /// # Errors
+    /// As [`Console::prompt_secret`].
+    pub fn prompt(&self, question: &str) -> Result<String, PromptError> {
+        self.ask(question, || self.shared.input.line(question))
+    }
+
     /// Asks yes or no; no is what silence means.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
-//! Questions to the user: a secret that is not shown while it is typed, and yes or no.
+//! Questions to the user: a secret that is not shown while it is typed, a word that is, and yes or no.
 //!
-//! Both are asked only where a person sits at a terminal; a script gets an error or [`Confirmation::NoTerminal`].
+//! They are asked only where a person sits at a terminal; a script gets an error or [`Confirmation::NoTerminal`].
 
 use std::io::{self, BufRead};
 
@@ -68,6 +68,20 @@ impl Input {
             #[cfg(test)]
             Self::Prepared(answers) => Ok(SecretString::from(super::lock(answers).pop().unwrap_or_default())),
         }
+    }
+
+    /// Reads a line; the question stands on the screen already.
+    pub(super) fn line(&self, question: &str) -> Result<String, PromptError> {
+        let mut line = String::new();
+        match self {
+            Self::Terminal => {
+                io::stdin().lock().read_line(&mut line).map_err(PromptError::Read)?;
+            }
+            Self::Nobody => return Err(PromptError::NoTerminal(question.to_owned())),
+            #[cfg(test)]
+            Self::Prepared(answers) => line += super::lock(answers).pop().unwrap_or_default(),
+        }
+        Ok(line.trim().to_owned())
     }
 
     /// Reads yes or no; the question stands on the screen already.

@@ -8,7 +8,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use secrecy::ExposeSecret as _;
 
 use super::{Access, Session, SessionError};
-use crate::client::{Client, ClientSettings};
+use crate::client::{Client, ClientSettings, forget_tokens};
 use crate::config::{RemoteRegistry, TlsMode};
 use crate::credentials::{Chosen, Prompt, Secret, Surroundings, Vaults, Wanted};
 use crate::files::LocalDisk;
@@ -40,7 +40,7 @@ impl Session {
         self.client_as(entry, chosen, access)
     }
 
-    /// The client of a registry with a credential that is tried before it is kept.
+    /// A client that tries a credential: it uses no token that was kept, because that would prove nothing.
     ///
     /// # Errors
     /// As [`Session::client`].
@@ -50,8 +50,8 @@ impl Session {
         chosen: Chosen,
         access: &Access,
     ) -> Result<Client, SessionError> {
-        let entry = self.entry(registry, access)?;
-        Ok(Client::new(self.client_settings(entry, chosen)?)?)
+        let settings = self.client_settings(self.entry(registry, access)?, chosen)?;
+        Ok(Client::new(ClientSettings { keep_tokens: false, ..settings })?)
     }
 
     fn client_as(&self, entry: RemoteRegistry, chosen: Chosen, access: &Access) -> Result<Arc<Client>, SessionError> {
@@ -92,7 +92,10 @@ impl Session {
     }
 
     /// What is configured for a registry, with what the command says over it.
-    fn entry(&self, registry: &RegistryAddress, access: &Access) -> Result<RemoteRegistry, SessionError> {
+    ///
+    /// # Errors
+    /// The configuration cannot be read.
+    pub fn entry(&self, registry: &RegistryAddress, access: &Access) -> Result<RemoteRegistry, SessionError> {
         let known = self.config()?.registry(registry).cloned();
         let mut entry = known.unwrap_or_else(|| RemoteRegistry::unconfigured(registry.clone()));
         entry.tls = access.tls.unwrap_or(entry.tls);
@@ -119,6 +122,14 @@ impl Session {
         let name = chosen.name.as_deref().unwrap_or("none");
         self.console.note(&format!("credential for {}: {name}, because {}", entry.address, chosen.why));
         Ok(chosen)
+    }
+
+    /// Drops the tokens of a registry that were kept for the next run, and says how many there were.
+    ///
+    /// # Errors
+    /// The file that keeps them cannot be written.
+    pub fn forget_tokens(&self, registry: &RegistryAddress) -> Result<usize, SessionError> {
+        Ok(forget_tokens(&self.places.state, registry)?)
     }
 
     /// The vaults that the configuration names; docker credentials from `authfile` where one is given.
