@@ -6,5 +6,8 @@
 mod support;
 
 mod budgets;
+mod configuration;
+mod credentials;
 mod harness;
+mod registries;
 mod rules;

@@ -11,6 +11,7 @@ pub(crate) mod content;
 pub(crate) mod docker_registry;
 pub(crate) mod http;
 pub(crate) mod images;
+pub(crate) mod keyring;
 pub(crate) mod program;
 pub(crate) mod push;
 pub(crate) mod relay;
