@@ -204,13 +204,13 @@ impl Auth {
     }
 }
 
-/// Every scope once, those that are wanted first: some token servers look at the first alone.
+/// Every scope once, those that are wanted first and in their order: some token servers look at the first alone.
 fn in_order(wanted: &[Scope], others: Vec<Scope>) -> Vec<Scope> {
-    let merged = Scope::union(wanted.iter().cloned().chain(others));
-    let (mut first, rest): (Vec<Scope>, Vec<Scope>) =
-        merged.into_iter().partition(|scope| wanted.iter().any(|wanted| scope.covers(wanted)));
-    first.extend(rest.into_iter().take(MAX_FURTHER_SCOPES));
-    first
+    let mut scopes = Scope::union(wanted.iter().cloned().chain(others));
+    let place = |scope: &Scope| wanted.iter().position(|wanted| scope.covers(wanted)).unwrap_or(wanted.len());
+    scopes.sort_by_key(place);
+    scopes.truncate(wanted.len() + MAX_FURTHER_SCOPES);
+    scopes
 }
 
 /// Whether a token server may have disliked what was asked for, rather than who asked.
@@ -237,5 +237,14 @@ mod tests {
         let ordered = in_order(&wanted, Scope::parse_list("repository:a:pull repository:b:pull"));
         let text: Vec<String> = ordered.iter().map(ToString::to_string).collect();
         assert_eq!(text, ["repository:b:pull,push", "repository:a:pull"]);
+    }
+
+    // Quirk 5.
+    #[test]
+    fn a_token_is_not_asked_for_more_than_a_few_scopes() {
+        let scope = |number: usize| format!("repository:app-{number}:pull").parse::<Scope>().unwrap();
+        let wanted = [scope(70)];
+        let ordered = in_order(&wanted, (0..100).map(scope).collect());
+        assert_eq!((ordered.len(), &ordered[0]), (1 + MAX_FURTHER_SCOPES, &wanted[0]));
     }
 }
