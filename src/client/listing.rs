@@ -85,6 +85,10 @@ struct Progress<'a> {
     exchange: &'a Exchange,
     list: List,
     next: Option<Place>,
+    /// The name that the last page ended with.
+    last: Option<String>,
+    /// Whether links turned out to lead nowhere, so that pages are asked for by the last name.
+    links_are_lost: bool,
     /// Hashes of what was listed: a list of 100,000 tags is not held to find what comes twice.
     seen: HashSet<u64>,
     hasher: RandomState,
@@ -111,6 +115,8 @@ where
         exchange,
         list,
         next,
+        last: None,
+        links_are_lost: false,
         seen: HashSet::new(),
         hasher: RandomState::new(),
         queries: HashSet::new(),
@@ -138,38 +144,52 @@ impl Progress<'_> {
             self.exchange.error(ErrorKind::Nonsense, message)
         })?;
         let names: Vec<String> = entries(page).unwrap_or_default().into_iter().flatten().collect();
-        let (count, last) = (names.len(), names.last().cloned());
+        let count = names.len();
+        self.last = names.last().cloned().or_else(|| self.last.take());
         let fresh: Vec<String> =
             names.into_iter().filter(|name| self.seen.insert(self.hasher.hash_one(name))).collect();
         let next = wire::next_page(&headers, &url).map_err(|error| self.exchange.misled(&error))?;
         self.next = match next {
+            Some(_) if self.links_are_lost => self.after_last().filter(|_| !fresh.is_empty()),
             Some(next) => {
                 let next = self.exchange.outbound().permit(Handed::NextPage, &url, next).await;
                 Some(self.after_link(&next.map_err(|error| self.exchange.unanswered(&error))?)?)
             }
             // A page that is exactly full may not be the last, though nothing says so.
-            None if count == PAGE as usize && !fresh.is_empty() => last.map(|last| self.after(last)),
+            None if count == PAGE as usize && !fresh.is_empty() => self.after_last(),
             None => None,
         };
         self.check(&fresh)?;
         Ok(fresh)
     }
 
-    async fn ask(&self, place: Place) -> Result<Response> {
+    async fn ask(&mut self, place: Place) -> Result<Response> {
         let is_first = matches!(&place, Place::Route(route) if *route == self.list.first);
-        let call = match place {
-            Place::Route(route) => Call::new(Method::GET, &route, self.list.scopes.clone()),
-            Place::Url(permit) => Call::at(Method::GET, permit, self.list.scopes.clone()),
-        };
-        let mut response = self.exchange.call(call.accept("application/json")).await?;
+        let by_link = matches!(&place, Place::Url(_));
+        let mut response = self.send(place).await?;
         if is_first && matches!(response.status().as_u16(), 400 | 413) {
-            let call = Call::new(Method::GET, &self.list.bare, self.list.scopes.clone());
-            response = self.exchange.call(call.accept("application/json")).await?;
+            self.list.first = self.list.bare.clone();
+            response = self.send(Place::Route(self.list.bare.clone())).await?;
+        }
+        if by_link
+            && matches!(response.status().as_u16(), 400 | 404)
+            && let Some(next) = self.after_last()
+        {
+            self.links_are_lost = true;
+            response = self.send(next).await?;
         }
         match response.status().as_u16() {
             200 => Ok(response),
             _ => Err(self.exchange.refused(&self.list.what, response).await),
         }
+    }
+
+    async fn send(&self, place: Place) -> Result<Response> {
+        let call = match place {
+            Place::Route(route) => Call::new(Method::GET, &route, self.list.scopes.clone()),
+            Place::Url(permit) => Call::at(Method::GET, permit, self.list.scopes.clone()),
+        };
+        self.exchange.call(call.accept("application/json")).await
     }
 
     /// The next page by the query of a `Link`.
@@ -184,13 +204,13 @@ impl Progress<'_> {
     }
 
     /// The next page by the name that the last one ended with.
-    fn after(&self, last: String) -> Place {
-        let last = Some(last);
-        Place::Route(match &self.list.first {
+    fn after_last(&self) -> Option<Place> {
+        let last = Some(self.last.clone()?);
+        Some(Place::Route(match &self.list.first {
             Route::Tags { repository, n, .. } => Route::Tags { repository: repository.clone(), n: *n, last },
             Route::Catalog { n, .. } => Route::Catalog { n: *n, last },
             other => other.clone(),
-        })
+        }))
     }
 
     /// A list has to get somewhere, and to end.
