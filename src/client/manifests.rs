@@ -9,7 +9,7 @@ use super::push::PushState;
 use super::referrers::{fallback, fallback_tag};
 use crate::image::{Algorithm, Descriptor, Digest, MediaType, RawManifest, RepositoryName, Selector, Tag};
 use crate::outbound::{Replay, RequestBody, Response};
-use crate::registry::{ErrorKind, Result, TagCondition};
+use crate::registry::{ErrorKind, Remedy, Result, TagCondition};
 use crate::wire::{self, Action, Route, Scope};
 
 /// How often a manifest is put again whose answer was lost.
@@ -103,7 +103,8 @@ async fn answered(exchange: &Exchange, manifest: &RawManifest, what: &str, respo
         let error = exchange.refused(what, response).await;
         // Some call what a manifest lacks an unknown blob.
         if error.kind() == ErrorKind::MissingBlobs || error.missing().is_empty() {
-            return Err(error);
+            let about_type = matches!(error.kind(), ErrorKind::Rejected | ErrorKind::Unsupported);
+            return Err(if about_type { error.with_remedy(Remedy::Other(types_of(manifest))) } else { error });
         }
         let missing = error.missing().to_vec();
         return Err(exchange.error(ErrorKind::MissingBlobs, error.to_string()).with_missing(missing).caused_by(error));
@@ -116,6 +117,13 @@ async fn answered(exchange: &Exchange, manifest: &RawManifest, what: &str, respo
     }
     let listed = wire::subject(response.headers());
     Ok(listed.is_some() && listed.as_ref() == manifest.manifest().subject().map(|subject| &subject.digest))
+}
+
+/// Says of which types a manifest is that was refused: many registries take only some.
+fn types_of(manifest: &RawManifest) -> String {
+    let artifact_type = manifest.manifest().artifact_type();
+    let artifact = artifact_type.map_or_else(String::new, |kind| format!(", with the artifact type {kind}"));
+    format!("the manifest is of the type {}{artifact}; the registry may take other types alone", manifest.media_type())
 }
 
 /// Adds the manifest to the fallback tag's list, which whoever pushes keeps where the registry does not.
