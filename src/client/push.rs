@@ -23,6 +23,8 @@ use crate::wire::{Mount, Route};
 pub(super) struct PushState {
     /// Held while a fallback list of referrers is changed.
     pub(super) fallback: tokio::sync::Mutex<()>,
+    /// Repositories from which nothing can be mounted: not with our rights, or not at all.
+    unmountable: Mutex<HashSet<RepositoryName>>,
     /// Repositories in which a tag was found missing.
     fresh: Mutex<HashMap<RepositoryName, Arc<Fresh>>>,
 }
@@ -44,6 +46,15 @@ impl PushState {
         });
     }
 
+    /// Whether a mount from there was refused before; a refusal costs requests and tokens, and is not asked for twice.
+    fn is_unmountable(&self, from: &RepositoryName) -> bool {
+        self.unmountable.lock().unwrap_or_else(PoisonError::into_inner).contains(from)
+    }
+
+    fn refuses_mounts(&self, from: &RepositoryName) {
+        self.unmountable.lock().unwrap_or_else(PoisonError::into_inner).insert(from.clone());
+    }
+
     /// A repository that has a manifest is not.
     fn has_manifest(&self, repository: &RepositoryName) {
         let known = Fresh { unknown: OnceCell::from(false), begun: Mutex::default() };
@@ -54,7 +65,7 @@ impl PushState {
     /// where that is likely.
     async fn is_fresh_for(&self, exchange: &Exchange, repository: &RepositoryName, blob: &Digest) -> bool {
         let Some(fresh) = self.with_fresh(|fresh| fresh.get(repository).cloned()) else { return false };
-        *fresh.unknown.get_or_init(|| is_unknown(exchange, repository)).await && fresh.begins(blob)
+        *fresh.unknown.get_or_init(|| exchange.knows_not(repository)).await && fresh.begins(blob)
     }
 
     /// The same, as far as it is known without asking.
@@ -105,7 +116,7 @@ impl ImageDestination for Client {
         {
             return Ok(begun(session));
         }
-        match from.filter(|from| *from != repository) {
+        match from.filter(|from| *from != repository && !self.push.is_unmountable(from)) {
             Some(from) => self.mount(repository, blob, from).await,
             None => self.begin_unmounted(repository, blob).await,
         }
@@ -144,7 +155,10 @@ impl Client {
         match self.try_mount(repository, blob, from).await? {
             Mounted::Yes => Ok(Begun::Mounted),
             Mounted::No(session) => Ok(begun(*session)),
-            Mounted::Refused => self.begin_by_head(repository, blob).await,
+            Mounted::Refused => {
+                self.push.refuses_mounts(from);
+                self.begin_by_head(repository, blob).await
+            }
         }
     }
 
@@ -222,20 +236,20 @@ fn begun(session: Session) -> Begun {
     Begun::Upload(Box::new(Upload::new(session)))
 }
 
-/// Whether the registry says that it does not know the repository.
-async fn is_unknown(exchange: &Exchange, repository: &RepositoryName) -> bool {
-    let route = Route::Tags { repository: repository.clone(), n: Some(1), last: None };
-    let call = Call::new(Method::GET, &route, push(repository)).accept("application/json");
-    match exchange.call(call).await {
-        Ok(response) if response.status() == http::StatusCode::NOT_FOUND => {
-            let error = exchange.refused("the tags", response).await;
-            error.code().is_some_and(|code| code.as_str() == "NAME_UNKNOWN")
-        }
-        _ => false,
-    }
-}
-
 impl Exchange {
+    /// Whether the registry says that it does not know the repository.
+    pub(super) async fn knows_not(&self, repository: &RepositoryName) -> bool {
+        let route = Route::Tags { repository: repository.clone(), n: Some(1), last: None };
+        let call = Call::new(Method::GET, &route, push(repository)).accept("application/json");
+        match self.call(call).await {
+            Ok(response) if response.status() == http::StatusCode::NOT_FOUND => {
+                let error = self.refused("the tags", response).await;
+                error.code().is_some_and(|code| code.as_str() == "NAME_UNKNOWN")
+            }
+            _ => false,
+        }
+    }
+
     /// Looks whether a blob is in a repository.
     pub(super) async fn has_blob(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<bool> {
         let route = Route::Blob { repository: repository.clone(), digest: blob.digest.clone() };

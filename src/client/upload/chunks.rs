@@ -48,6 +48,13 @@ impl Chunks {
                 Sent::Taken => return Ok(()),
                 Sent::TooLong => self.shorten(session, self.length).await?,
                 Sent::OutOfStep => self.back_in_step(session, self.length).await?,
+                // Bytes go in chunks alone here, and the closing request carries none.
+                Sent::NotThisWay if self.length > 0 => {
+                    while self.length > 0 {
+                        self.send(session).await?;
+                    }
+                }
+                Sent::NotThisWay => return Err(self.no_way(session)),
             }
         }
         Err(self.no_way(session))
@@ -66,6 +73,12 @@ impl Chunks {
                 }
                 Ok(Sent::TooLong) => self.shorten(session, length).await?,
                 Ok(Sent::OutOfStep) => self.back_in_step(session, length).await?,
+                Ok(Sent::NotThisWay) => {
+                    session.learn_longest_body(None).await;
+                    session.streamed(true);
+                    let message = format!("{} has to be sent whole, from its beginning", session.what());
+                    return Err(session.error(ErrorKind::Gone, message));
+                }
                 // Whether the bytes arrived is for the registry to say.
                 Err(error) if error.is_transient() && error.kind() != ErrorKind::Gone => {
                     self.back_in_step(session, 0).await?;
@@ -91,7 +104,7 @@ impl Chunks {
             return Err(self.no_way(session));
         }
         self.longest = half;
-        session.learn_longest_body(half).await;
+        session.learn_longest_body(Some(half)).await;
         Ok(())
     }
 

@@ -36,6 +36,8 @@ pub(super) enum Sent {
     TooLong,
     /// The registry is elsewhere than we thought: it has to be asked.
     OutOfStep,
+    /// The registry does not take bytes by this method.
+    NotThisWay,
 }
 
 impl Session {
@@ -45,12 +47,12 @@ impl Session {
         repository: &RepositoryName,
         blob: &Descriptor,
     ) -> Result<Self> {
-        let route = Route::StartUpload { repository: repository.clone(), mount: None, digest: None };
-        let response = exchange.call(Call::new(Method::POST, &route, push(repository))).await?;
-        if !matches!(response.status().as_u16(), 201 | 202 | 204) {
+        let response = start(exchange, repository).await?;
+        if !matches!(response.status().as_u16(), 200..=204) {
             let what = format!("an upload to {}", exchange.shown(repository));
             let error = exchange.refused(&what, response).await;
-            let unknown = error.code().is_some_and(|code| matches!(code.as_str(), "NAME_UNKNOWN" | "NAME_INVALID"));
+            let unknown = error.kind() == ErrorKind::NotFound
+                || error.code().is_some_and(|code| matches!(code.as_str(), "NAME_UNKNOWN" | "NAME_INVALID"));
             return Err(if unknown { error.with_remedy(create_first(repository)) } else { error });
         }
         Self::opened(exchange, repository, blob, &response).await
@@ -110,9 +112,9 @@ impl Session {
         self.exchange.note_stream(well);
     }
 
-    /// Takes note of the most bytes that one request may carry.
-    pub(super) async fn learn_longest_body(&self, longest: u64) {
-        self.exchange.learnt.learn(|hints| hints.longest_body = Some(longest)).await;
+    /// Takes note of the most bytes that one request may carry; `None` where all go in one.
+    pub(super) async fn learn_longest_body(&self, longest: Option<u64>) {
+        self.exchange.learnt.learn(|hints| hints.longest_body = longest).await;
     }
 
     /// What is uploaded, for messages.
@@ -225,12 +227,30 @@ impl Session {
     }
 }
 
+/// Asks for an upload. Some registries want a repository to be made first, and hang up where it is not.
+async fn start(exchange: &Exchange, repository: &RepositoryName) -> Result<Response> {
+    let route = Route::StartUpload { repository: repository.clone(), mount: None, digest: None };
+    let start = |replay| exchange.call(Call::new(Method::POST, &route, push(repository)).replay(replay));
+    for _ in 0..2 {
+        match start(Replay::UnlessHeard).await {
+            Err(error) if error.is_transient() => {}
+            answered => return answered,
+        }
+        if !exchange.knows_not(repository).await {
+            return start(Replay::Freely).await;
+        }
+    }
+    let message = format!("the registry hangs up on uploads to {}, which it does not know", exchange.shown(repository));
+    Err(exchange.error(ErrorKind::NotFound, message).with_remedy(create_first(repository)))
+}
+
 /// What a status says about the bytes; `None` where it refuses more than them.
 fn judge(status: StatusCode) -> Option<Sent> {
     match status.as_u16() {
         200..=204 => Some(Sent::Taken),
         413 => Some(Sent::TooLong),
         416 => Some(Sent::OutOfStep),
+        405 | 501 => Some(Sent::NotThisWay),
         _ => None,
     }
 }
@@ -245,7 +265,8 @@ async fn place_of(exchange: &Exchange, response: &Response) -> Result<Permit> {
     let location =
         wire::upload_location(response.headers(), response.url()).map_err(|error| exchange.misled(&error))?;
     if location.corrected {
-        tracing::warn!(registry = %exchange.address(), "the registry does not know that it stands behind a proxy");
+        let registry = exchange.address();
+        exchange.warn(format!("{registry} does not know that it stands behind a proxy: its upload addresses lack TLS or the port, and are put right"));
     }
     let permit = exchange.outbound().permit(Handed::Upload, response.url(), location.url).await;
     permit.map_err(|error| exchange.unanswered(&error))

@@ -43,8 +43,8 @@ impl Stream {
             }
             match sent? {
                 Sent::Taken => Ok(()),
-                Sent::TooLong | Sent::OutOfStep => {
-                    session.learn_longest_body(FIRST_LIMIT).await;
+                Sent::TooLong | Sent::OutOfStep | Sent::NotThisWay => {
+                    session.learn_longest_body(Some(FIRST_LIMIT)).await;
                     let message = format!("{} has to be sent in chunks, from its beginning", session.what());
                     Err(session.error(ErrorKind::Gone, message))
                 }
