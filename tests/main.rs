@@ -9,5 +9,6 @@ mod budgets;
 mod configuration;
 mod credentials;
 mod harness;
+mod quirks;
 mod registries;
 mod rules;

@@ -32,6 +32,11 @@ impl DockerRegistry {
         Self::start(json!({"storage": {"delete": {"enabled": false}}}), directory(), "http")
     }
 
+    /// As [`DockerRegistry::open`], with more configuration.
+    pub(crate) fn with(config: Value) -> Self {
+        Self::start(config, directory(), "http")
+    }
+
     /// Only for [`USER`] with [`PASSWORD`], over TLS with a certificate of `authority`.
     pub(crate) fn htpasswd(authority: &Authority) -> Self {
         let directory = directory();

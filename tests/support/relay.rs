@@ -1,6 +1,6 @@
 //! A relay in front of a real server (plain HTTP): counts the requests that go through, and makes them wait.
 
-use std::io::{BufReader, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,6 +17,8 @@ pub(crate) struct Relay {
 struct Shared {
     upstream: String,
     wait: Duration,
+    /// The next request with this method and a longer body goes through for so many bytes, then both sides are cut.
+    cut: Mutex<Option<(String, u64)>>,
     stopped: AtomicBool,
     connections: AtomicUsize,
     lines: Mutex<Vec<String>>,
@@ -36,6 +38,7 @@ impl Relay {
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
             wait,
+            cut: Mutex::new(None),
             stopped: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             lines: Mutex::new(Vec::new()),
@@ -56,6 +59,11 @@ impl Relay {
             }
         });
         relay
+    }
+
+    /// Cuts the next request with this method and a longer body after so many bytes of it.
+    pub(crate) fn cut(&self, method: &str, after: u64) {
+        *self.shared.cut.lock().unwrap() = Some((method.to_owned(), after));
     }
 
     /// `127.0.0.1:PORT`.
@@ -92,6 +100,12 @@ impl Shared {
             self.lines.lock().unwrap().push(format!("{method} {}", request.word(1)));
             std::thread::sleep(self.wait);
             request.write(&mut server)?;
+            let cut =
+                self.cut.lock().unwrap().take_if(|(cut, after)| *cut == method && request.length() > Some(*after));
+            if let Some((_, after)) = cut {
+                std::io::copy(&mut (&mut from_client).take(after), &mut server)?;
+                break;
+            }
             request.request_framing().copy(&mut from_client, &mut server)?;
             let Some(answer) = Head::read(&mut from_server)? else { break };
             answer.write(&mut client)?;

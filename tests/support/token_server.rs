@@ -40,8 +40,20 @@ pub(crate) struct Tokens {
     pub(crate) narrows: Option<&'static str>,
     /// How tokens name their key: by certificate chain, or by key id.
     pub(crate) key_name: KeyName,
+    /// What becomes of a request for several scopes.
+    pub(crate) several: Several,
     /// How answers are sent.
     pub(crate) delivery: Delivery,
+}
+
+/// What a token server makes of a request for several scopes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Several {
+    Granted,
+    /// The first is granted, and nothing is said of the others.
+    FirstAlone,
+    /// More than so many are answered with this status.
+    Refused(usize, u16),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +74,7 @@ impl Default for Tokens {
             refuses: None,
             narrows: None,
             key_name: KeyName::X5c,
+            several: Several::Granted,
             delivery: Delivery::Whole,
         }
     }
@@ -236,7 +249,14 @@ impl Desk {
         {
             return Response::error(status, "DENIED");
         }
-        let scopes = asked.scopes.iter().map(|scope| grant(tokens, user.as_deref(), scope)).collect();
+        let heard = match tokens.several {
+            Several::Granted => asked.scopes.len(),
+            Several::FirstAlone => 1,
+            Several::Refused(most, status) if asked.scopes.len() > most => return Response::error(status, "DENIED"),
+            Several::Refused(most, _) => most,
+        };
+        let heard = asked.scopes.iter().take(heard);
+        let scopes = heard.map(|scope| grant(tokens, user.as_deref(), scope)).collect();
         let mut answer = json!({});
         let token = self.issue(user.as_deref(), scopes);
         for field in tokens.fields {

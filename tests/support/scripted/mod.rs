@@ -265,6 +265,7 @@ impl Handler for Registry {
         let rule = rules.iter().zip(applying).find_map(|(rule, applies)| applies.then_some(rule));
         match rule.map(|rule| &rule.act) {
             Some(Act::Answer(answer)) => answer(&request),
+            Some(Act::AnswerIf(answer)) => answer(&request).unwrap_or_else(|| self.work(&request)),
             Some(Act::Change(change)) => change(&request, self.work(&request)),
             Some(Act::Read(_)) | None => self.work(&request),
         }

@@ -44,6 +44,8 @@ impl When {
 
 /// Makes an answer.
 pub(super) type Answerer = Box<dyn Fn(&Request) -> Response + Send + Sync>;
+/// Makes an answer, or leaves it to the registry.
+pub(super) type MaybeAnswerer = Box<dyn Fn(&Request) -> Option<Response> + Send + Sync>;
 /// Makes another answer of the one that the registry would have given.
 pub(super) type Changer = Box<dyn Fn(&Request, Response) -> Response + Send + Sync>;
 
@@ -51,6 +53,8 @@ pub(super) type Changer = Box<dyn Fn(&Request, Response) -> Response + Send + Sy
 pub(crate) enum Act {
     /// Answers without doing anything.
     Answer(Answerer),
+    /// Answers without doing anything where there is an answer, else does what is right.
+    AnswerIf(MaybeAnswerer),
     /// Does what is right, and answers otherwise.
     Change(Changer),
     /// Reads the request's body otherwise.
@@ -61,6 +65,11 @@ impl Act {
     /// Answers what a function says, doing nothing.
     pub(crate) fn answer(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         Self::Answer(Box::new(answer))
+    }
+
+    /// Answers what a function says where it says something, doing nothing; else does what is right.
+    pub(crate) fn answer_if(answer: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static) -> Self {
+        Self::AnswerIf(Box::new(answer))
     }
 
     /// Does what is right, and lets a function change the answer.
