@@ -214,7 +214,7 @@ fn q48_a_repository_that_has_to_be_made_first_is_told_of() {
         let registry = Scripted::start();
         registry.rule(when("POST", "/uploads/"), act);
         let output = copy(&Program::new(), &at(&source, "a:v1"), &at(&registry, "team/b:v1")).code(3);
-        output.says("team/b").says("create it");
+        output.says("team/b").says("create the repository team/b there first");
         assert!(registry.count("POST", "/uploads/") <= 3 * 3, "no storm: {:?}", registry.lines());
     }
 }
