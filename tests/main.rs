@@ -8,6 +8,7 @@ mod support;
 mod budgets;
 mod configuration;
 mod credentials;
+mod generated;
 mod harness;
 mod quirks;
 mod registries;
