@@ -33,8 +33,8 @@ pub(super) struct Cli {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalFlags {
-    /// The form of the result
-    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = false)]
+    /// The form of results
+    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "text")]
     pub(super) output: FormatWord,
 
     /// Print the essential word of each result and nothing else
@@ -49,7 +49,7 @@ pub(super) struct GlobalFlags {
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
-    /// How progress is shown
+    /// How progress is shown: bars, plain lines, JSON lines; auto has bars on a terminal
     #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
     pub(super) progress: ProgressWord,
 
@@ -70,14 +70,12 @@ pub(super) struct GlobalFlags {
     pub(super) no_token_cache: bool,
 }
 
-/// The words of `--output`.
+/// The words of `--output`. What they mean stands in the flag's help: a line for each would make every help
+/// text three times as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum FormatWord {
-    /// For people
     Text,
-    /// JSON
     Json,
-    /// YAML
     Yaml,
 }
 
@@ -94,15 +92,10 @@ impl From<FormatWord> for OutputFormat {
 /// The words of `--progress`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ProgressWord {
-    /// Bars on a terminal, plain lines elsewhere
     Auto,
-    /// Bars
     Bar,
-    /// A line every few seconds
     Plain,
-    /// Lines of JSON
     Json,
-    /// Nothing
     None,
 }
 

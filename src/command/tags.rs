@@ -43,7 +43,7 @@ pub(crate) struct TagsArgs {
     #[arg(long, value_name = "RANGE")]
     semver: Option<VersionReq>,
 
-    /// The order; without it the registry's own, printed as it comes
+    /// The order: by name, highest version or newest image first [default: the registry's own, as it comes]
     #[arg(long, value_name = "ORDER")]
     sort: Option<Order>,
 
@@ -62,11 +62,10 @@ pub(crate) struct TagsArgs {
 /// The words of `--sort`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Order {
-    /// By name
     Name,
-    /// By version, highest first; what is no version comes last
+    // Highest first; what is no version comes last.
     Semver,
-    /// By the time the image was made, newest first
+    // By the time the image was made.
     Newest,
 }
 
