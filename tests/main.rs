@@ -13,3 +13,4 @@ mod harness;
 mod quirks;
 mod registries;
 mod rules;
+mod terminal;

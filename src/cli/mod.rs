@@ -5,6 +5,7 @@
 
 mod args;
 mod complete;
+mod signals;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -84,9 +85,10 @@ async fn execute(cli: Cli, console: Console) -> Result<ExitCode, CommandError> {
     let work = cli.command.run(&session, Cli::command());
     tokio::select! {
         result = work => finish(&console, result),
-        signal = interrupted() => {
+        // What was begun is dropped as it stands: uploads and partial files keep what the next run can go on with.
+        code = signals::interrupted() => {
             console.finish_progress();
-            Ok(ExitCode::from(signal))
+            Ok(ExitCode::from(code))
         }
     }
 }
@@ -107,27 +109,4 @@ fn fail(console: &Console, error: &CommandError) -> ExitCode {
     console.finish_progress();
     console.failure(error);
     ExitCode::from(error.kind().exit_code())
-}
-
-/// Waits for a signal to end, and says which exit code it asks for. What was begun is dropped as it stands:
-/// uploads and partial files keep what the next run can go on with.
-#[cfg(unix)]
-async fn interrupted() -> u8 {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
-            _ = interrupt.recv() => 130,
-            _ = terminate.recv() => 143,
-        },
-        _ => std::future::pending().await,
-    }
-}
-
-/// Waits for Ctrl-C.
-#[cfg(not(unix))]
-async fn interrupted() -> u8 {
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => 130,
-        Err(_) => std::future::pending().await,
-    }
 }

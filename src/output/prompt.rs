@@ -59,11 +59,21 @@ impl Failure for PromptError {
     }
 }
 
+/// Waits for the end of the program: Ctrl-C became a signal, and there is no answer to go on with.
+fn ending() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
 impl Input {
     /// Reads a line without showing it; the question stands on the screen already.
     pub(super) fn secret(&self, question: &str) -> Result<SecretString, PromptError> {
         match self {
-            Self::Terminal => rpassword::read_password().map(SecretString::from).map_err(PromptError::Read),
+            Self::Terminal => match rpassword::read_password() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => ending(),
+                answer => answer.map(SecretString::from).map_err(PromptError::Read),
+            },
             Self::Nobody => Err(PromptError::NoTerminal(question.to_owned())),
             #[cfg(test)]
             Self::Prepared(answers) => Ok(SecretString::from(super::lock(answers).pop().unwrap_or_default())),

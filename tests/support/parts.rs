@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 /// The parts, and the Debian package that each is in.
-pub(crate) const PARTS: [(&str, &str); 7] = [
+pub(crate) const PARTS: [(&str, &str); 8] = [
     ("docker-registry", "docker-registry"),
     ("htpasswd", "apache2-utils"),
     ("skopeo", "skopeo"),
@@ -15,6 +15,7 @@ pub(crate) const PARTS: [(&str, &str); 7] = [
     ("gnome-keyring-daemon", "gnome-keyring"),
     ("secret-tool", "libsecret-tools"),
     ("dbus-run-session", "dbus"),
+    ("script", "bsdutils"),
 ];
 
 /// Whether the test may run: `false` where one of `names` is to be skipped.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -100,6 +100,14 @@ impl Program {
         self.invoke_other(env!("CARGO_BIN_EXE_tranship"), arguments)
     }
 
+    /// Runs on a terminal of its own, types `keys` once `prompt` stands there, and waits for the end. Standard
+    /// output is what the terminal showed. The arguments are for a shell.
+    pub(crate) fn type_at(&self, arguments: &[&str], prompt: &'static str, keys: &'static [u8]) -> Output {
+        let words = format!("exec {} {}", env!("CARGO_BIN_EXE_tranship"), arguments.join(" "));
+        let script = ["--quiet", "--return", "--flush", "--command", &words, "/dev/null"];
+        self.invoke_other("script", &script).start_with(|stdin, stdout| converse(stdin, stdout, prompt, keys)).finish()
+    }
+
     /// Prepares a run of another program in the same home.
     pub(crate) fn invoke_other(&self, program: &str, arguments: &[&str]) -> Invocation {
         let mut command = Command::new(program);
@@ -134,13 +142,18 @@ impl Invocation {
 
     /// Starts it and goes on.
     pub(crate) fn start(mut self) -> Running {
+        let bytes = std::mem::take(&mut self.stdin);
+        self.start_with(move |mut stdin, stdout| {
+            // A program that does not read its input ends the pipe, which is its right.
+            std::thread::spawn(move || drop(stdin.write_all(&bytes)));
+            reader(stdout)
+        })
+    }
+
+    fn start_with(mut self, talk: impl FnOnce(ChildStdin, ChildStdout) -> JoinHandle<Vec<u8>>) -> Running {
         let command = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut input = child.stdin.take().unwrap();
-        let bytes = std::mem::take(&mut self.stdin);
-        // A program that does not read its input ends the pipe, which is its right.
-        std::thread::spawn(move || drop(input.write_all(&bytes)));
-        let stdout = reader(child.stdout.take().unwrap());
+        let stdout = talk(child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let stderr = reader(child.stderr.take().unwrap());
         Running { child, stdout, stderr, limit: self.limit, home: self.home }
     }
@@ -151,6 +164,27 @@ fn reader(mut stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
         let mut bytes = Vec::new();
         // What came before an error is what there is.
         let _ = stream.read_to_end(&mut bytes);
+        bytes
+    })
+}
+
+/// Reads until `prompt` is there, types `keys`, and reads what follows.
+fn converse(
+    mut stdin: ChildStdin,
+    mut stdout: ChildStdout,
+    prompt: &'static str,
+    keys: &'static [u8],
+) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+        let mut asked = false;
+        while let Some(length) = stdout.read(&mut piece).ok().filter(|length| *length > 0) {
+            bytes.extend_from_slice(&piece[..length]);
+            if !asked && String::from_utf8_lossy(&bytes).contains(prompt) {
+                asked = true;
+                stdin.write_all(keys).unwrap();
+            }
+        }
         bytes
     })
 }

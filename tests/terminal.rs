@@ -1,0 +1,32 @@
+//! The program on a terminal: what it asks, and how it ends when the user has had enough.
+
+use crate::support::docker_registry::DockerRegistry;
+use crate::support::images::image;
+use crate::support::program::Program;
+use crate::support::push::Registry;
+
+#[test]
+fn a_question_is_answered_or_broken_off() {
+    needs!("docker-registry", "script");
+    let server = DockerRegistry::open();
+    let registry = Registry::at(&server.url());
+    let image = image().build();
+    registry.push("app", &image, &["v1"]);
+    let program = Program::new();
+    let name = format!("{}/app:v1", server.address());
+    let delete = |keys| program.type_at(&["delete", "--manifest", &name], "[y/N]", keys);
+    delete(b"\x03").code(130);
+    assert!(delete(b"n\r").code(1).stdout.contains("nothing was removed"));
+    assert!(registry.holds("app", &image));
+    delete(b"y\r").success();
+    assert!(!registry.holds("app", &image));
+}
+
+#[test]
+fn a_question_for_a_secret_is_broken_off() {
+    needs!("script");
+    let program = Program::new();
+    let ended = program.type_at(&["login", "registry.example", "--username", "bob"], "assword", b"sec\x03").code(130);
+    assert!(!ended.stdout.contains("error"), "{}", ended.shown());
+    ended.keeps_quiet_about("sec");
+}
