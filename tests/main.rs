@@ -6,6 +6,7 @@
 mod support;
 
 mod budgets;
+mod completion;
 mod configuration;
 mod credentials;
 mod generated;

@@ -87,6 +87,9 @@ async fn try_out(
     let client = session.client_with(registry, chosen, access).map_err(cannot(&doing))?;
     let findings = client.probe(None).await.map_err(cannot(&doing))?;
     if findings.accepted {
+        if let Some(doubt) = &findings.refusal {
+            session.console().warn(&doubt.escape_debug().to_string());
+        }
         return Ok(findings);
     }
     let whose = match credential.username() {

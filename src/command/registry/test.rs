@@ -62,17 +62,14 @@ fn refusal(
     chosen: &Chosen,
     findings: &Findings,
 ) -> Option<CommandError> {
-    let credential =
-        chosen.name.as_ref().map_or_else(|| "no credential".to_owned(), |name| format!("the credential `{name}`"));
-    let message = match (findings.accepted, repository) {
-        (false, _) => {
-            let reason = findings.refusal.as_deref().unwrap_or("it gave no reason").escape_debug();
-            format!("the registry `{address}` does not take {credential}: {reason}")
+    let reason = findings.refusal.as_deref().unwrap_or("it gave no reason").escape_debug();
+    let message = match (findings.accepted, repository, &chosen.name) {
+        (false, _, None) => format!("the registry `{address}` wants a credential, and there is none: {reason}"),
+        (false, _, Some(name)) => format!("the registry `{address}` does not take the credential `{name}`: {reason}"),
+        (true, Some(repository), _) if findings.rights.is_empty() => {
+            format!("the registry `{address}` gives no rights in `{repository}`: {reason}")
         }
-        (true, Some(repository)) if findings.rights.is_empty() => {
-            format!("the registry `{address}` gives {credential} no rights in `{repository}`")
-        }
-        (true, _) => return None,
+        (true, ..) => return None,
     };
     let secret = chosen.name.as_ref().and_then(|name| name.parse::<SecretPath>().ok());
     let hint = match secret {
@@ -113,8 +110,10 @@ impl Report for TestReport {
         field("Authentication", &format!("{}{realm}", findings.authentication))?;
         let name = credential.name.as_deref().unwrap_or("none");
         field("Credential", &format!("{name}, because {}", credential.why))?;
-        let refusal = findings.refusal.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
-        field("Accepted", &if findings.accepted { "yes".to_owned() } else { format!("no{refusal}") })?;
+        field("Accepted", if findings.accepted { "yes" } else { "no" })?;
+        if let Some(reason) = &findings.refusal {
+            field("Refused", reason)?;
+        }
         if let Some(repository) = repository {
             let rights = if findings.rights.is_empty() { "none".to_owned() } else { findings.rights.join(", ") };
             field("Rights", &format!("{rights} in {repository}"))?;

@@ -4,8 +4,11 @@
 //! a command needs nothing but the right name. Whatever goes wrong here offers nothing and says nothing: a
 //! completion must not disturb a half-typed line.
 
+mod path;
+
 use std::ffi::OsStr;
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
 use clap::CommandFactory;
@@ -13,7 +16,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, ValueComplet
 use futures_util::StreamExt;
 
 use super::args::Cli;
-use crate::output::{Console, ConsoleOptions};
+use crate::output::{Console, ConsoleOptions, Streams};
 use crate::session::{Access, Session, SessionOptions};
 
 /// How long a key press may take when a registry or a vault is asked.
@@ -48,6 +51,8 @@ enum Offer {
     Vaults,
     /// `VAULT/SECRET`.
     Secrets,
+    /// The words of a path into the configuration.
+    Path,
 }
 
 impl Offer {
@@ -57,6 +62,7 @@ impl Offer {
             "REGISTRY" | "ADDRESS" => Some(Self::Registries),
             "VAULT" => Some(Self::Vaults),
             "VAULT/SECRET" => Some(Self::Secrets),
+            "PATH" => Some(Self::Path),
             _ => None,
         }
     }
@@ -70,15 +76,18 @@ impl ValueCompleter for Offer {
             Self::Registries => registries(),
             Self::Vaults => vaults(),
             Self::Secrets => in_time(secrets()),
+            Self::Path => path::words(),
         };
         let fits = words.into_iter().filter(|word| word.starts_with(current));
         fits.map(CompletionCandidate::new).collect()
     }
 }
 
+/// A session that shows nothing and asks nobody, not even for the passphrase of a vault.
 fn session() -> Option<Session> {
     let options = SessionOptions { config_file: None, timeout: Some(PATIENCE), retries: Some(0), keep_tokens: true };
-    Session::open(options, Console::new(ConsoleOptions { quiet: true, ..ConsoleOptions::default() })).ok()
+    let console = Console::on(Streams::plain(Box::new(io::sink()), Box::new(io::sink())), ConsoleOptions::default());
+    Session::open(options, console).ok()
 }
 
 fn in_time(work: impl Future<Output = Option<Vec<String>>>) -> Vec<String> {
