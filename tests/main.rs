@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod authentication;
 mod budgets;
 mod completion;
 mod configuration;

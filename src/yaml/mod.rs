@@ -130,8 +130,9 @@ impl YamlError {
         let line = error.location().map(|location| location.line());
         // The place is told apart, as a number; the parser's words for it are cut off.
         let text = error.to_string();
-        let what = text.split(" at line ").next().unwrap_or_default();
-        Self { line, what: format!("this is not YAML: {}", what.escape_debug()) }
+        let what = text.split(" at line ").next().unwrap_or_default().escape_debug().to_string();
+        // It quotes what it expected.
+        Self { line, what: format!("this is not YAML: {}", what.replace("\\'", "'")) }
     }
 }
 

@@ -146,6 +146,7 @@ fn values_that_break_their_rule() {
     }
     assert!(problems("- a\n")[0].contains("keys and values are expected for the configuration"));
     assert!(problems("a: [\n")[0].contains("this is not YAML"));
+    assert!(problems("a:\n[]\nb: c\n")[0].contains("could not find expected ':'"));
 }
 
 #[test]
