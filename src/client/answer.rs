@@ -6,7 +6,7 @@ use super::exchange::Exchange;
 use crate::credentials::{Chosen, Credential};
 use crate::failure::Failure as _;
 use crate::image::RegistryAddress;
-use crate::outbound::{OutboundError, Response, redact};
+use crate::outbound::{Flaw, OutboundError, Response, redact};
 use crate::registry::{Error, ErrorKind, Remedy};
 use crate::wire::{ErrorBody, LinkError, MAX_ERROR_BODY};
 
@@ -18,8 +18,10 @@ pub(super) fn of_outbound(registry: &RegistryAddress, error: &OutboundError) -> 
         OutboundError::Connect { .. }
         | OutboundError::Proxy { .. }
         | OutboundError::Untrusted { .. }
-        | OutboundError::Broken { .. }
-        | OutboundError::Settings(_) => ErrorKind::Unreachable,
+        | OutboundError::NotTls(_)
+        | OutboundError::Broken { .. } => ErrorKind::Unreachable,
+        OutboundError::CertificateWanted(_) => ErrorKind::Denied,
+        OutboundError::Settings(_) => ErrorKind::Settings,
         OutboundError::Silent { .. } => ErrorKind::TimedOut,
         OutboundError::RateLimited { .. } => ErrorKind::RateLimited,
         OutboundError::TooLong { .. } | OutboundError::Redirects(_) => ErrorKind::Nonsense,
@@ -33,11 +35,12 @@ impl Exchange {
         let registry = self.address().to_string();
         let mapped = Error::new(kind, error.to_string()).at(registry.clone());
         match error {
-            OutboundError::Untrusted { .. } => mapped.with_remedy(Remedy::TrustCertificate(registry)),
-            // What plain HTTP looks like to who expects TLS.
-            OutboundError::Connect { reason, .. } if reason.contains("InvalidContentType") => {
-                mapped.with_remedy(Remedy::PlainHttp(registry))
+            OutboundError::Untrusted { flaw: Flaw::Issuer | Flaw::SelfSigned, .. } => {
+                mapped.with_remedy(Remedy::TrustCertificate(registry))
             }
+            OutboundError::Untrusted { .. } => mapped.with_remedy(Remedy::SkipVerification(registry)),
+            OutboundError::CertificateWanted(_) => mapped.with_remedy(Remedy::ShowCertificate(registry)),
+            OutboundError::NotTls(_) => mapped.with_remedy(Remedy::PlainHttp(registry)),
             OutboundError::RateLimited { pause, .. } => {
                 mapped.with_retry_after(*pause).with_remedy(Remedy::WaitFor(*pause))
             }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::ClientSettings;
+use super::answer;
 use super::auth::{Auth, Effort, Proof};
 use super::kept::Kept;
 use super::learnt::Learnt;
@@ -160,9 +161,7 @@ impl Exchange {
         let learnt = Learnt::recall(contact, settings.state.as_deref());
         let hints = learnt.hints();
         let failed = |error: OutboundError| {
-            Error::new(ErrorKind::Unreachable, format!("the registry {address} cannot be spoken to: {error}"))
-                .at(address.to_string())
-                .caused_by(error)
+            Error::new(answer::of_outbound(&address, &error), error.to_string()).at(address.to_string())
         };
         let reach = Reach::new(&settings, hints.tls).map_err(failed)?;
         let kept = settings.state.as_deref().filter(|_| settings.keep_tokens);

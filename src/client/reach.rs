@@ -102,8 +102,12 @@ impl Reach {
         // A TLS server calls plain HTTP a bad request, or says nothing at all.
         match self.tls.send(make(&self.tls)?.only_if_answered()).await {
             Ok(response) => return Ok(self.found(response, true)),
-            // Who shows a certificate speaks TLS, though it is not to be trusted.
-            Err(error @ OutboundError::Untrusted { .. }) => return Err(error),
+            // Who has certificates speaks TLS, though it is not to be trusted or does not trust us.
+            Err(
+                error @ (OutboundError::Untrusted { .. }
+                | OutboundError::CertificateWanted(_)
+                | OutboundError::Settings(_)),
+            ) => return Err(error),
             Err(_) => {}
         }
         let response = self.plain.send(make(&self.plain)?).await?;

@@ -11,7 +11,7 @@ use reqwest::redirect;
 
 use super::proxy::Proxies;
 use super::verification::Verification;
-use super::{Origin, OutboundError, Reach, Request, Standing, TlsSettings, Traffic, error};
+use super::{Origin, OutboundError, Reach, Request, Standing, TlsSettings, Traffic, failure};
 
 /// How often HTTP/2 may fail before it is given up.
 const HTTP2_PATIENCE: u32 = 2;
@@ -140,9 +140,9 @@ fn made(
 }
 
 fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, OutboundError> {
-    builder
-        .build()
-        .map_err(|error| OutboundError::Settings(format!("connections cannot be set up: {}", error::reason_of(error))))
+    builder.build().map_err(|error| {
+        OutboundError::Settings(format!("connections cannot be set up: {}", failure::reason_of(error)))
+    })
 }
 
 /// Looks up the names of strangers, and drops addresses that lie further inward than the registry itself: a name

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Origin, Refusal};
+use super::{Flaw, Origin, Refusal};
 use crate::failure::{Failure, FailureKind};
 
 /// Why a request was not answered, or not sent at all.
@@ -41,13 +41,19 @@ pub enum OutboundError {
         proxy: String,
     },
     /// The other side's certificate is not good.
-    #[error("{origin} cannot be trusted: {reason}")]
+    #[error("{origin} cannot be trusted: {flaw}")]
     Untrusted {
         /// Whose certificate.
         origin: Origin,
         /// What is wrong with it.
-        reason: String,
+        flaw: Flaw,
     },
+    /// The other side wants a certificate of ours, or another one than it was shown.
+    #[error("{0} wants a client certificate that it trusts")]
+    CertificateWanted(Origin),
+    /// The other side answered, but not in TLS.
+    #[error("{0} does not speak TLS")]
+    NotTls(Origin),
     /// Nothing came or went for as long as we wait.
     #[error("{origin} was silent for {} s", .waited.as_secs_f32())]
     Silent {
@@ -108,11 +114,12 @@ impl OutboundError {
 impl Failure for OutboundError {
     fn kind(&self) -> FailureKind {
         match self {
-            Self::Refused(_) | Self::ProxySees { .. } => FailureKind::Denied,
+            Self::Refused(_) | Self::ProxySees { .. } | Self::CertificateWanted(_) => FailureKind::Denied,
             Self::Settings(_) => FailureKind::Usage,
             Self::Connect { .. }
             | Self::Proxy { .. }
             | Self::Untrusted { .. }
+            | Self::NotTls(_)
             | Self::Silent { .. }
             | Self::Broken { .. }
             | Self::RateLimited { .. } => FailureKind::Unreachable,
@@ -126,38 +133,10 @@ impl Failure for OutboundError {
             Self::ProxySees { origin, .. } => {
                 vec![format!("add {} to NO_PROXY, or speak to it over TLS", origin.host())]
             }
+            Self::Proxy { reason, .. } if reason == super::failure::PROXY_WANTS_PASSWORD => {
+                vec!["name them in the proxy's URL: `https_proxy=http://USER:PASSWORD@HOST:PORT`".to_owned()]
+            }
             _ => Vec::new(),
         }
-    }
-}
-
-/// The sentence that says most of an error and everything behind it, without the URL that it was about.
-pub(super) fn reason_of(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut parts: Vec<String> = Vec::new();
-    let mut next: Option<&dyn std::error::Error> = std::error::Error::source(&error);
-    while let Some(cause) = next {
-        next = cause.source();
-        // "client error (Connect)" says nothing that the sentence around it does not.
-        if cause.to_string().starts_with("client error (") && next.is_some() {
-            continue;
-        }
-        let text = in_words(cause.to_string());
-        // Outer layers often repeat what the inner one says.
-        parts.retain(|part| !part.contains(&text));
-        parts.push(text);
-    }
-    if parts.is_empty() { error.to_string() } else { parts.join(": ") }
-}
-
-/// The commonest certificate errors in words that do not need the library's source.
-fn in_words(text: String) -> String {
-    let Some((_, problem)) = text.split_once("invalid peer certificate: ") else { return text };
-    if problem.contains("UnknownIssuer") {
-        "its certificate is from an authority that is not trusted here".to_owned()
-    } else if problem.contains("CaUsedAsEndEntity") {
-        "its certificate is self-signed, and not one that is configured for it".to_owned()
-    } else {
-        text
     }
 }

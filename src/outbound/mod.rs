@@ -6,6 +6,7 @@
 
 mod dial;
 mod error;
+mod failure;
 mod origin;
 mod pace;
 mod policy;
@@ -20,6 +21,7 @@ mod tls;
 mod verification;
 
 pub use error::OutboundError;
+pub use failure::Flaw;
 pub use origin::{Origin, Reach};
 pub use pace::Pace;
 pub use policy::{Handed, Permit, Policy, Refusal, Standing};
@@ -240,6 +242,12 @@ impl Outbound {
         self.dialer.answered(inner.version(), permit.standing());
         tracing::debug!(status = inner.status().as_u16(), version = ?inner.version(), "answer");
         tracing::trace!(headers = redact::headers(inner.headers()), "answer");
+        if inner.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+            && let Some(proxy) = self.dialer.proxy_for(permit.url())
+        {
+            let reason = failure::PROXY_WANTS_PASSWORD.to_owned();
+            return Err(OutboundError::Proxy { origin, proxy, reason });
+        }
         if request.method == Method::HEAD || inner.content_length() == Some(0) {
             // Lets the connection go back to where the next request looks for one.
             tokio::task::yield_now().await;
@@ -277,25 +285,12 @@ impl Outbound {
 
     /// Finds out which way a request failed.
     fn judge_failure(&self, origin: &Origin, permit: &Permit, error: reqwest::Error) -> OutboundError {
-        let (origin, connecting) = (origin.clone(), error.is_connect());
-        let timed_out = error.is_timeout();
-        let reason = error::reason_of(error);
-        self.dialer.failed(&reason);
-        if reason.contains("certificate") {
-            return OutboundError::Untrusted { origin, reason };
+        let proxy = self.dialer.proxy_for(permit.url());
+        let error = failure::judge(error, origin.clone(), proxy, self.timeouts.connect);
+        if let OutboundError::Broken { reason, .. } = &error {
+            self.dialer.failed(reason);
         }
-        if !connecting {
-            return OutboundError::Broken { origin, reason };
-        }
-        let reason = if timed_out && !reason.contains("timed out") {
-            format!("{reason}: no connection within {} s", self.timeouts.connect.as_secs_f32())
-        } else {
-            reason
-        };
-        match self.dialer.proxy_for(permit.url()) {
-            Some(proxy) => OutboundError::Proxy { origin, proxy, reason },
-            None => OutboundError::Connect { origin, reason },
-        }
+        error
     }
 }
 

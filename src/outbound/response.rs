@@ -7,7 +7,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use http::{HeaderMap, HeaderName, StatusCode};
 use url::Url;
 
-use super::{Origin, OutboundError, Standing, error};
+use super::{Origin, OutboundError, Standing, failure};
 
 /// The answer to a request.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Response {
         stream::try_unfold((inner, origin), move |(mut inner, origin)| async move {
             match tokio::time::timeout(idle, inner.chunk()).await {
                 Ok(Ok(bytes)) => Ok(bytes.map(|bytes| (bytes, (inner, origin)))),
-                Ok(Err(error)) => Err(OutboundError::Broken { origin, reason: error::reason_of(error) }),
+                Ok(Err(error)) => Err(OutboundError::Broken { origin, reason: failure::reason_of(error) }),
                 Err(_) => Err(OutboundError::Silent { origin, waited: idle }),
             }
         })

@@ -106,7 +106,7 @@ pub(super) fn limited_pause(servers: Option<Duration>, ours: Duration) -> Durati
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbound::Origin;
+    use crate::outbound::{Flaw, Origin};
 
     #[test]
     fn statuses_are_judged() {
@@ -132,7 +132,7 @@ mod tests {
         let origin = Origin::of(&"https://a.example".parse().unwrap()).unwrap();
         let broken = OutboundError::Broken { origin: origin.clone(), reason: String::new() };
         let connect = OutboundError::Connect { origin: origin.clone(), reason: String::new() };
-        let untrusted = OutboundError::Untrusted { origin, reason: String::new() };
+        let untrusted = OutboundError::Untrusted { origin, flaw: Flaw::Issuer };
         assert_eq!(judge_error(&broken, Replay::Freely), Verdict::Again);
         assert_eq!(judge_error(&broken, Replay::UnlessHeard), Verdict::Final);
         assert_eq!(judge_error(&connect, Replay::UnlessHeard), Verdict::Again);

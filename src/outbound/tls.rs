@@ -43,9 +43,13 @@ impl TlsSettings {
     /// Trusts the authorities in a PEM file.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be read, or holds no certificate.
     pub fn trust_file(&mut self, path: &Path) -> Result<(), OutboundError> {
-        self.authorities.push(read(path)?);
+        let pem = read(path)?;
+        if certificates(&pem).is_none() {
+            return Err(OutboundError::Settings(format!("the file {} holds no PEM certificate", path.display())));
+        }
+        self.authorities.push(pem);
         Ok(())
     }
 
@@ -87,7 +91,8 @@ impl TlsSettings {
     pub(super) fn trusted(&self) -> Result<Vec<CertificateDer<'static>>, OutboundError> {
         let mut trusted = Vec::new();
         for pem in &self.authorities {
-            let found = certificates(pem).ok_or_else(|| unusable("a CA certificate file holds no PEM certificate"))?;
+            let found =
+                certificates(pem).ok_or_else(|| unusable("the configured `ca-cert` holds no PEM certificate"))?;
             trusted.extend(found);
         }
         Ok(trusted)

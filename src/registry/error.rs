@@ -41,6 +41,8 @@ pub enum ErrorKind {
     Nonsense,
     /// This computer's disk failed or is full.
     Storage,
+    /// What is configured for the place cannot be used, e.g. a certificate file that is not there.
+    Settings,
 }
 
 /// The error codes of the OCI error body (distribution-spec 1.1, "Error Codes"), kept as the registry wrote them.
@@ -85,6 +87,10 @@ pub enum Remedy {
     },
     /// Trust this registry's certificate authority.
     TrustCertificate(String),
+    /// Show this registry a certificate.
+    ShowCertificate(String),
+    /// Ask the operator for a certificate that is good, or do without for this registry.
+    SkipVerification(String),
     /// The registry speaks plain HTTP.
     PlainHttp(String),
     /// Try again when the limit is lifted.
@@ -111,6 +117,13 @@ impl fmt::Display for Remedy {
             Self::TrustCertificate(registry) => {
                 write!(f, "name its certificate authority: `tranship registry set {registry} --ca-cert-file FILE`")
             }
+            Self::ShowCertificate(registry) => {
+                write!(f, "name one: `tranship registry set {registry} --client-cert-file FILE --client-key-file FILE`")
+            }
+            Self::SkipVerification(registry) => write!(
+                f,
+                "its operator can put that right; until then `--tls skip-verify` trusts whoever answers for {registry}"
+            ),
             Self::PlainHttp(registry) => write!(
                 f,
                 "if it speaks plain HTTP, run `tranship registry set {registry} --tls plain-http` (or pass `--tls plain-http` once)"
@@ -268,6 +281,7 @@ impl Failure for Error {
             | ErrorKind::RateLimited
             | ErrorKind::Cut
             | ErrorKind::Gone => FailureKind::Unreachable,
+            ErrorKind::Settings => FailureKind::Usage,
             ErrorKind::Corrupt => FailureKind::Corrupt,
             ErrorKind::Unsupported
             | ErrorKind::MissingBlobs

@@ -53,7 +53,7 @@ fn whatever_field_the_token_is_in_it_is_found() {
     let fields: [&[&str]; 3] = [&["token"], &["access_token"], &["token", "access_token"]];
     for fields in fields {
         for says_lifetime in [true, false] {
-            let tokens = TokenServer::start(Tokens { fields, says_lifetime, ..Tokens::default() });
+            let tokens = TokenServer::start(Tokens { says_lifetime, fields, ..Tokens::default() });
             let registry = registry(&tokens);
             let program = Program::new();
             program.run(&["inspect", &name(&registry)]).success();

@@ -98,6 +98,12 @@ impl Settings {
         self
     }
 
+    /// Only with tokens of this server, which challenges say to be at `realm`.
+    pub(crate) fn tokens_named(mut self, server: &TokenServer, realm: &str) -> Self {
+        self.access = Access::Tokens { desk: server.desk(), realm: realm.to_owned() };
+        self
+    }
+
     /// Without an ability.
     pub(crate) fn without(mut self, ability: Ability) -> Self {
         self.lacks.insert(ability);
