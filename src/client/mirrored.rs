@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
@@ -20,8 +20,8 @@ pub struct Mirrored {
     origin: Arc<dyn ImageSource>,
     mirrors: Vec<Mirror>,
     progress: Arc<dyn Progress>,
-    /// Which mirror each blob was last begun from. A blob that is asked for from its beginning again came wrong.
-    begun: Mutex<HashMap<Digest, usize>>,
+    /// Which mirror each blob was last opened at.
+    opened: Mutex<HashMap<Digest, usize>>,
 }
 
 /// One mirror, and the path that it puts before every repository.
@@ -40,7 +40,7 @@ impl Mirrored {
         progress: Arc<dyn Progress>,
     ) -> Self {
         let mirror = |(path, source)| Mirror { path, source, benched: AtomicBool::new(false) };
-        Self { origin, mirrors: mirrors.into_iter().map(mirror).collect(), progress, begun: Mutex::default() }
+        Self { origin, mirrors: mirrors.into_iter().map(mirror).collect(), progress, opened: Mutex::default() }
     }
 
     /// The mirrors that have not failed, with the name that `repository` has there.
@@ -90,23 +90,9 @@ impl Mirrored {
         self.warn(format!("{origin} cannot be reached ({error}); `{selector}` is what a mirror has under that tag"));
     }
 
-    /// Where a blob is to be begun: behind the mirror from which it came wrong before.
-    fn first_choice(&self, digest: &Digest, range: ByteRange) -> usize {
-        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        match begun.get(digest) {
-            Some(mirror) if range.from == 0 => {
-                if let Some(mirror) = self.mirrors.get(*mirror) {
-                    self.bench(mirror, &Error::new(ErrorKind::Corrupt, format!("{digest} came wrong from there")));
-                }
-                mirror + 1
-            }
-            Some(mirror) => *mirror,
-            None => 0,
-        }
-    }
-
-    fn note_begun(&self, digest: &Digest, mirror: usize) {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(digest.clone(), mirror);
+    fn opened(&self) -> MutexGuard<'_, HashMap<Digest, usize>> {
+        // Whole after every step, so a panic elsewhere spoils nothing.
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -156,21 +142,24 @@ impl ImageSource for Mirrored {
     }
 
     async fn blob(&self, repository: &RepositoryName, blob: &Descriptor, range: ByteRange) -> Result<BlobReader> {
-        let first = self.first_choice(&blob.digest, range);
         for (number, mirror, name) in self.at_work(repository) {
-            if number < first {
-                continue;
-            }
             match mirror.source.blob(&name, blob, range).await {
                 Ok(reader) => {
-                    self.note_begun(&blob.digest, number);
+                    self.opened().insert(blob.digest.clone(), number);
                     return Ok(reader);
                 }
                 Err(error) => self.bench(mirror, &error),
             }
         }
-        self.note_begun(&blob.digest, self.mirrors.len());
+        self.opened().remove(&blob.digest);
         self.origin.blob(repository, blob, range).await
+    }
+
+    fn distrust(&self, blob: &Digest) {
+        let mirror = self.opened().remove(blob).and_then(|number| self.mirrors.get(number));
+        if let Some(mirror) = mirror {
+            self.bench(mirror, &Error::new(ErrorKind::Corrupt, format!("{blob} came wrong from there")));
+        }
     }
 
     async fn referrers(

@@ -2,6 +2,7 @@
 
 mod authentication;
 mod lists;
+mod mirrors;
 mod reading;
 mod writing;
 

@@ -50,6 +50,7 @@ impl Passage<'_> {
             Err(error) if error.place_kind() == Some(ErrorKind::Corrupt) => {
                 let warning = format!("{error}; {} is read once more from the start", self.blob.digest);
                 self.progress.observe(&Event::Warning(warning));
+                self.source.registry.distrust(&self.blob.digest);
                 self.attempt(None).await
             }
             ended => ended,

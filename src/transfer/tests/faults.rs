@@ -112,6 +112,7 @@ async fn wrong_bytes_are_read_once_more_and_then_refused() {
         once.copy().await.unwrap();
         once.is_complete().await;
         assert_eq!(once.a.bytes_read(), 2 * SIZE);
+        assert!(once.a.requests().contains("distrust"), "the source is told, to serve it from elsewhere");
 
         let always = stage(local).await;
         always.a.fault(|faults| faults.flips = vec![SIZE / 3; 100]);

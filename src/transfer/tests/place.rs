@@ -181,6 +181,10 @@ impl ImageSource for Place {
         Ok(BlobReader::new(from as u64, futures_util::stream::iter(counted)))
     }
 
+    fn distrust(&self, _: &Digest) {
+        self.note("distrust");
+    }
+
     async fn referrers(&self, repository: &RepositoryName, subject: &Digest, kind: Option<&str>) -> Result<Referrers> {
         self.note("referrers");
         if self.faults.lock().unwrap().no_referrers {
