@@ -8,7 +8,6 @@ use url::Url;
 
 use super::quoted::unquote;
 use crate::failure::{Failure, FailureKind};
-use crate::image::Digest;
 
 /// The longest `Link` or `Location` that is read, in bytes.
 const MAX_URL: usize = 8 * 1024;
@@ -37,16 +36,6 @@ pub struct UploadLocation {
     pub url: Url,
     /// Whether scheme or port were put right: the registry stands behind a proxy that it does not know of.
     pub corrected: bool,
-}
-
-impl UploadLocation {
-    /// The URL of the request that closes the upload.
-    #[must_use]
-    pub fn closing(&self, digest: &Digest) -> Url {
-        let mut url = self.url.clone();
-        url.query_pairs_mut().append_pair("digest", &digest.to_string());
-        url
-    }
 }
 
 /// Reads the `Location` of an answer about an upload, relative or absolute.
@@ -203,16 +192,6 @@ mod tests {
             assert_eq!(upload(request, location), Ok((expected.to_owned(), corrected)), "{location}");
         }
         assert_eq!(upload_location(&HeaderMap::new(), &request.parse().unwrap()), Err(LinkError::Missing));
-    }
-
-    #[test]
-    fn the_digest_is_added_to_the_state() {
-        let digest = Digest::of(b"");
-        let location = |url: &str| UploadLocation { url: url.parse().unwrap(), corrected: false };
-        let encoded = digest.to_string().replace(':', "%3A");
-        let closing = location("http://r/u/1?_state=a%2Fb").closing(&digest);
-        assert_eq!(closing.as_str(), format!("http://r/u/1?_state=a%2Fb&digest={encoded}"));
-        assert_eq!(location("http://r/u/1").closing(&digest).as_str(), format!("http://r/u/1?digest={encoded}"));
     }
 
     proptest! {
