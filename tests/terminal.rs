@@ -30,3 +30,21 @@ fn a_question_for_a_secret_is_broken_off() {
     assert!(!ended.stdout.contains("error"), "{}", ended.shown());
     ended.keeps_quiet_about("sec");
 }
+
+#[test]
+fn a_completion_asks_for_no_passphrase() {
+    needs!("script");
+    let mut program = Program::new();
+    program.configure(
+        "vaults:\n- {name: v, backend: file}\nremote-registries:\n- address: 127.0.0.1:1\n  \
+         credentials: [{repository: '*', vault: v, secret: s}]\n",
+    );
+    let set = program.invoke(&["secret", "set", "v/s", "--username", "bob", "--password-stdin"]).stdin("hush");
+    set.env("TRANSHIP_VAULT_PASSPHRASE", "open").run().success();
+    let resolve = program.type_at(&["resolve", "127.0.0.1:1/app:v1"], "passphrase", b"\x03");
+    assert!(resolve.stdout.contains("passphrase of the vault `v`"), "{}", resolve.shown());
+    program.set("COMPLETE", "bash");
+    program.set("_CLAP_COMPLETE_INDEX", "2");
+    let completed = program.type_at(&["--", "tranship", "resolve", "127.0.0.1:1/app:"], "passphrase", b"\x03");
+    assert_eq!(completed.success().stdout, "");
+}
