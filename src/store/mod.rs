@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::blobs::{self, BlobDirectory, blocking, storage};
 use crate::files::Disk;
-use crate::image::{Digest, RepositoryName, Selector};
+use crate::image::{RepositoryName, Selector};
 use crate::registry::{Error, ErrorKind, Identity, Result};
 
 pub use images::{KeptImage, Untagged};
@@ -45,8 +45,6 @@ struct Shared {
     identity: Identity,
     /// What was changed by this process and is not in `index.json` yet.
     touched: Mutex<BTreeSet<Touched>>,
-    /// What was put in place without a tag, and may turn out to be what a push was for.
-    untagged: Mutex<BTreeSet<(RepositoryName, Digest)>>,
     /// The sessions of this process; while there are none, every change is written to `index.json` at once.
     sessions: AtomicUsize,
 }
@@ -69,7 +67,6 @@ impl Store {
             disk,
             identity,
             touched: Mutex::default(),
-            untagged: Mutex::default(),
             sessions: AtomicUsize::new(0),
         };
         Ok(Self { shared: Arc::new(shared) })

@@ -1,11 +1,9 @@
 //! Writing to the store: blobs, then manifests, then tags.
 
-use std::sync::atomic::Ordering;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Shared, Store, held};
+use super::{Shared, Store};
 use crate::blobs::{BlobBegun, BlobWrite};
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::{
@@ -141,20 +139,7 @@ impl Shared {
             self.touch(name, Selector::Tag(tag.clone()));
             repository.set_tag(tag, &descriptor)?;
         }
-        self.note_untagged(name, manifest, tags);
         Ok(())
-    }
-
-    /// Notes a manifest that came without a tag: the push may be for it. What an index names was pushed for the index.
-    fn note_untagged(&self, name: &RepositoryName, manifest: &RawManifest, tags: &[Tag]) {
-        let view = manifest.manifest();
-        let mut untagged = held(&self.untagged);
-        for child in view.children() {
-            untagged.remove(&(name.clone(), child.digest.clone()));
-        }
-        if tags.is_empty() && self.sessions.load(Ordering::SeqCst) > 0 {
-            untagged.insert((name.clone(), manifest.digest().clone()));
-        }
     }
 
     /// Sees to it that everything a manifest names is in its repository; foreign layers are nobody's to have.

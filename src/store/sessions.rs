@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use super::{Shared, Store, Touched, held, membership, storage};
 use crate::blobs::{Index, not_locked, update_index};
 use crate::files::{self, FileError, Lock, Sharing};
-use crate::image::{Descriptor, Digest, RepositoryName, Selector};
+use crate::image::{Descriptor, Digest, RepositoryName, Selector, Tag};
 use crate::registry::{PushSession, Result};
 
 /// How long a lease that is being judged by another process may be held by it.
@@ -46,9 +46,9 @@ struct Session {
 
 #[async_trait]
 impl PushSession for Session {
-    async fn finish(mut self: Box<Self>, image: &Digest) -> Result<()> {
-        let (repository, image) = (self.repository.clone(), image.clone());
-        self.store.with(move |shared| shared.finish(&repository, &image)).await?;
+    async fn finish(mut self: Box<Self>, image: &Digest, tags: &[Tag]) -> Result<()> {
+        let (repository, by_digest) = (self.repository.clone(), tags.is_empty().then(|| image.clone()));
+        self.store.with(move |shared| shared.finish(&repository, by_digest)).await?;
         // Dropped without this, the lease stays behind without its lock.
         if let Some(lease) = self.lease.take() {
             lease.remove();
@@ -75,15 +75,24 @@ impl Shared {
         self.root.join("leases")
     }
 
-    /// Ends the push of `image`: where it came without a tag, it is kept for its own sake.
-    fn finish(&self, name: &RepositoryName, image: &Digest) -> Result<()> {
-        let untagged = held(&self.untagged).contains(&(name.clone(), image.clone()));
-        if untagged {
-            self.touch(name, Selector::Digest(image.clone()));
-            self.repository(name).set_named(image)?;
-            held(&self.untagged).remove(&(name.clone(), image.clone()));
+    /// Ends a push: what came by its digest alone is kept for its own sake.
+    fn finish(&self, name: &RepositoryName, by_digest: Option<Digest>) -> Result<()> {
+        if let Some(image) = by_digest {
+            self.name(name, image)?;
         }
         self.write_index()
+    }
+
+    fn name(&self, name: &RepositoryName, image: Digest) -> Result<()> {
+        let repository = self.repository(name);
+        let _lock = repository.lock()?;
+        // Another process may have removed it in the meantime.
+        if repository.manifest(&image)?.is_none() {
+            return Err(self.missing(&format!("manifest {image} in {name}")));
+        }
+        repository.set_named(&image)?;
+        self.touch(name, Selector::Digest(image));
+        Ok(())
     }
 
     /// Derives `index.json` from the facts.

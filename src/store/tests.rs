@@ -80,7 +80,7 @@ async fn push(store: &Store, repository: &str, image: &Sample, tags: &[&str]) ->
     put_content(store, repository, image).await?;
     let tags: Vec<Tag> = tags.iter().copied().map(tag).collect();
     store.push_manifest(&name(repository), &image.manifest, &tags, TagCondition::Always).await?;
-    session.finish(image.manifest.digest()).await
+    session.finish(image.manifest.digest(), &tags).await
 }
 
 /// Reads an image back whole, and fails where anything of it is not what it should be.
@@ -207,7 +207,7 @@ async fn what_came_by_digest_is_kept_as_named() {
     }
     store.push_manifest(&name("a"), &index, &[], TagCondition::Always).await.unwrap();
     assert!(listed(home.path()).is_empty(), "the index follows when the session ends");
-    session.finish(index.digest()).await.unwrap();
+    session.finish(index.digest(), &[]).await.unwrap();
     assert_eq!(listed(home.path()), [format!("a@{}", index.digest())]);
     // What lost its tag is not named any more.
     push(&store, "a", &three, &["x"]).await.unwrap();
@@ -235,7 +235,7 @@ async fn what_comes_by_digest_is_kept_though_another_push_ends_first() {
     put_content(&store, "a", &image).await.unwrap();
     store.push_manifest(&name("a"), &image.manifest, &[], TagCondition::Always).await.unwrap();
     push(&store, "a", &sample("two"), &[]).await.unwrap();
-    session.finish(image.manifest.digest()).await.unwrap();
+    session.finish(image.manifest.digest(), &[]).await.unwrap();
     assert_eq!(listed(home.path()).len(), 2);
     // What is removed is not named any more.
     store.remove_manifest(&name("a"), image.manifest.digest()).await.unwrap();

@@ -101,6 +101,10 @@ impl Engine {
     /// A side failed for good, or content is not what its digest says.
     pub async fn run(&self, plan: &TransferPlan) -> Result<TransferReport, Error> {
         if plan.is_empty() {
+            if plan.destination.tags.is_empty() {
+                // To be kept for its digest is new, also for what is there.
+                self.carry_out(plan).await?;
+            }
             return Ok(TransferReport::of(plan, BlobTallies::default()));
         }
         match self.announced(plan).await {
@@ -133,7 +137,7 @@ impl Engine {
             }
             pushes.try_collect::<()>().await?;
         }
-        session.finish(&plan.digest).await.map_err(|error| destination.failed(error))?;
+        session.finish(&plan.digest, &destination.tags).await.map_err(|error| destination.failed(error))?;
         Ok(tallies)
     }
 

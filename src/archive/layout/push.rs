@@ -71,7 +71,7 @@ struct Session {
 
 #[async_trait]
 impl PushSession for Session {
-    async fn finish(self: Box<Self>, image: &Digest) -> Result<()> {
+    async fn finish(self: Box<Self>, image: &Digest, _: &[Tag]) -> Result<()> {
         let image = image.clone();
         self.layout.with(move |shared| shared.finish(&image)).await
     }

@@ -57,7 +57,7 @@ async fn push(layout: &Layout, image: &Sample, tags: &[Tag]) -> Result<()> {
         }
     }
     layout.push_manifest(&any(), &image.manifest, tags, TagCondition::Always).await?;
-    session.finish(image.manifest.digest()).await
+    session.finish(image.manifest.digest(), tags).await
 }
 
 /// The digest of the image that a selector picks, after everything in it was read and verified.

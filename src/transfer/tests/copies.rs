@@ -1,11 +1,15 @@
 //! Whole copies: what arrives, and what it costs.
 
+use std::sync::Arc;
+
 use super::place::Place;
 use super::support::{Builder, content, copy, engine, name};
 use crate::failure::{Failure, FailureKind};
+use crate::files::LocalDisk;
 use crate::image::{Attached, Descriptor, Digest, RawManifest, Selector};
-use crate::registry::ImageSource;
-use crate::transfer::{Clobber, Job, Options};
+use crate::registry::{ImageSource, Remover};
+use crate::store::{Store, Untagged};
+use crate::transfer::{Clobber, Destination, Job, Options};
 
 fn describe(manifest: &RawManifest, platform: &str) -> Descriptor {
     Descriptor { platform: Some(platform.parse().unwrap()), ..manifest.descriptor() }
@@ -201,6 +205,27 @@ async fn a_tag_that_is_not_to_be_moved_stays() {
     engine().copy(&a.source("app", "v1"), &b.destination("app", &["v2"]), &options).await.unwrap();
     let again = engine().copy(&a.source("app", "v1"), &b.destination("app", &["v2"]), &options).await.unwrap();
     assert!(again.unchanged, "what points there already is no conflict");
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_named_when_it_comes_by_its_digest() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path(), Arc::new(LocalDisk)).unwrap();
+    let a = Place::new("a");
+    let (index, [child, _]) = index(&a, "app").await;
+    let into = |tags: &[&str]| Destination { registry: Arc::new(store.clone()), ..a.destination("app", tags) };
+    copy(&a.source("app", "v1"), &into(&["v1"])).await.unwrap();
+    for image in [&index, &child, &child] {
+        let report = copy(&a.source("app", &image.digest().to_string()), &into(&[])).await.unwrap();
+        assert!(report.unchanged);
+    }
+    store.remove_tag(&name("app"), &"v1".parse().unwrap()).await.unwrap();
+    let mut kept: Vec<Digest> =
+        store.images(Untagged::Hidden).await.unwrap().into_iter().map(|image| image.digest).collect();
+    let mut named = [index.digest().clone(), child.digest().clone()];
+    kept.sort();
+    named.sort();
+    assert_eq!(kept, named);
 }
 
 #[tokio::test]
