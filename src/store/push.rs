@@ -135,9 +135,11 @@ impl Shared {
             repository.add_referrer(&subject.digest, &Descriptor { annotations, ..descriptor.clone() })?;
         }
         for tag in tags {
-            // Noted first: a tag that moved though its write failed half-way is looked at all the same.
+            let moved = repository.set_tag(tag, &descriptor);
+            // Also where it failed, which may have been after the tag had moved; and not before, because a push of
+            // this process that ends in between takes the note with it.
             self.touch(name, Selector::Tag(tag.clone()));
-            repository.set_tag(tag, &descriptor)?;
+            moved?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::membership::Repository;
 use super::{Shared, Store};
 use crate::image::{Digest, RepositoryName, Selector, Tag};
 use crate::registry::{Remover, Result};
@@ -26,8 +27,7 @@ impl Shared {
             return Err(self.missing(&format!("tag `{tag}` in {name}")));
         }
         let _lock = repository.lock()?;
-        self.touch(name, Selector::Tag(tag.clone()));
-        repository.remove_tag(tag)?;
+        self.take_tag(name, &repository, tag)?;
         self.settle()
     }
 
@@ -41,12 +41,12 @@ impl Shared {
         // What points at the manifest goes first, so that nothing ever points at what is not there.
         for tag in repository.tags()? {
             if repository.tag(&tag)?.is_some_and(|found| found.digest == *digest) {
-                self.touch(name, Selector::Tag(tag.clone()));
-                repository.remove_tag(&tag)?;
+                self.take_tag(name, &repository, &tag)?;
             }
         }
+        let unnamed = repository.remove_named(digest);
         self.touch(name, by_digest.clone());
-        repository.remove_named(digest)?;
+        unnamed?;
         // A manifest whose content is damaged is removed all the same; its subject is not known then.
         if let Ok(manifest) = self.read_manifest(name, &by_digest)
             && let Some(subject) = manifest.manifest().subject()
@@ -55,5 +55,12 @@ impl Shared {
         }
         repository.remove_manifest(digest)?;
         self.settle()
+    }
+
+    /// Removes a tag, and notes it once it is gone, also where its removal may not be durable.
+    fn take_tag(&self, name: &RepositoryName, repository: &Repository<'_>, tag: &Tag) -> Result<()> {
+        let removed = repository.remove_tag(tag);
+        self.touch(name, Selector::Tag(tag.clone()));
+        removed.map(drop)
     }
 }

@@ -90,9 +90,9 @@ impl Shared {
         if repository.manifest(&image)?.is_none() {
             return Err(self.missing(&format!("manifest {image} in {name}")));
         }
-        repository.set_named(&image)?;
+        let named = repository.set_named(&image);
         self.touch(name, Selector::Digest(image));
-        Ok(())
+        named
     }
 
     /// Derives `index.json` from the facts.
