@@ -80,8 +80,10 @@ impl Passage<'_> {
                 Err(Trouble::Destination(error)) => Some(error),
             };
             let Some(error) = ended else { return Ok(Arrival::Sent) };
-            resume = kept.filter(|_| error.kind() != ErrorKind::Gone);
-            match tries.again(reached).filter(|_| error.is_transient()) {
+            let gone = error.kind() == ErrorKind::Gone;
+            resume = kept.filter(|_| !gone);
+            // What is lost does not count as getting on, or it could be lost forever, a little later each time.
+            match tries.again(if gone { 0 } else { reached }).filter(|_| error.is_transient()) {
                 Some(pause) => self.wait(&self.destination.registry.identity().place, pause, &error).await,
                 None => return Err(self.destination.failed(error)),
             }

@@ -160,6 +160,16 @@ async fn a_broken_upload_goes_on_at_its_offset_and_a_lost_one_begins_again() {
 }
 
 #[tokio::test]
+async fn an_upload_that_is_lost_over_and_over_is_given_up_after_six_tries() {
+    let stage = stage(false).await;
+    stage.b.fault(|faults| faults.writes = (1..20).map(|time| (time * 100_000, ErrorKind::Gone)).collect());
+    let error = stage.copy().await.expect_err("it is always lost");
+    assert_eq!((error.kind(), error.side()), (FailureKind::Unreachable, Some(Side::Destination)));
+    assert!(stage.b.requests().starts_with("7 begin"), "six of the layer, one of the config");
+    stage.is_untouched_and_recovers().await;
+}
+
+#[tokio::test]
 async fn uploads_that_fail_for_good_leave_the_tag_where_it_was() {
     for kind in [ErrorKind::Denied, ErrorKind::Storage, ErrorKind::Rejected] {
         let stage = stage(false).await;
