@@ -133,6 +133,9 @@ fn is_about_our_certificate(alert: AlertDescription) -> bool {
     )
 }
 
+/// What the layers below say that tells the user nothing beside what lies behind it.
+const IDLE_WORDS: [&str; 4] = ["client error (Connect)", "tcp connect error", "dns error", "error resolving DNS"];
+
 /// The sentence that says most of an error and everything behind it, without the URL that it was about.
 pub(super) fn reason_of(error: reqwest::Error) -> String {
     let error = error.without_url();
@@ -146,7 +149,7 @@ pub(super) fn reason_of(error: reqwest::Error) -> String {
         }
         let text = in_words(cause.to_string());
         // Outer layers often repeat what the inner one says.
-        parts.retain(|part| !part.contains(&text));
+        parts.retain(|part| !part.contains(&text) && !IDLE_WORDS.contains(&part.as_str()));
         parts.push(text);
     }
     if parts.is_empty() { error.to_string() } else { parts.join(": ") }
