@@ -5,7 +5,7 @@ use clap::Args;
 use super::flags::{ContentFlags, RegistryFlags};
 use super::moving::{Moves, options};
 use super::{CommandResult, cannot};
-use crate::image::{Location, RepositoryName, StoreSelector, Tag};
+use crate::image::{ImageReference, Location, Naming, RepositoryName, Selector, StoreSelector, Tag};
 use crate::session::{Access, Session, SessionError};
 use crate::transfer::Clobber;
 
@@ -43,7 +43,7 @@ pub(crate) struct PushArgs {
 /// The image is not in the store; destinations are reported one by one.
 pub(super) async fn run(args: PushArgs, session: &Session) -> CommandResult {
     let doing = || format!("push `{}`", args.image.escape_debug());
-    let location = kept(&args.image, session).map_err(cannot(doing()))?;
+    let location = kept(&args.image, session).await.map_err(cannot(doing()))?;
     let source = session.source(&location, &Access::default()).await.map_err(cannot(doing()))?;
     let clobber = if args.no_clobber { Clobber::Refuse } else { Clobber::Move };
     let options = options(&args.content, clobber, session).map_err(cannot(doing()))?;
@@ -56,35 +56,43 @@ pub(super) async fn run(args: PushArgs, session: &Session) -> CommandResult {
     if args.dry_run { moves.outline().await } else { Ok(moves.run().await?.outcome()) }
 }
 
-/// Where the store has an image that is named as in its registry, or as in the store.
-fn kept(text: &str, session: &Session) -> Result<Location, SessionError> {
-    match session.location(text)? {
-        Location::Registry(reference) => {
-            let selector = match (reference.digest(), reference.tag()) {
-                (Some(digest), tag) => StoreSelector::Digest(digest.clone(), tag.cloned()),
-                (None, Some(tag)) => StoreSelector::Tag(tag.clone()),
-                (None, None) => StoreSelector::Tag(Tag::latest()),
-            };
-            Ok(Location::Store {
-                repository: RepositoryName::at_home(&reference.registry, &reference.repository)?,
-                selector,
-            })
-        }
-        other => Ok(other),
+/// Where the store has an image that is named as in its registry, or as `tranship images` lists it.
+async fn kept(text: &str, session: &Session) -> Result<Location, SessionError> {
+    let listed = Location::parse(&format!("store:{text}"), &Naming::default());
+    let at_home = match session.location(text) {
+        Ok(Location::Registry(reference)) => home_of(&reference)?,
+        Ok(other) => return Ok(other),
+        Err(error) => return listed.map_err(|_| error),
+    };
+    match listed {
+        Ok(listed) if !is_there(&at_home, session).await? && is_there(&listed, session).await? => Ok(listed),
+        _ => Ok(at_home),
     }
 }
 
-/// The registry in the name of an image of the store.
+/// Where an image of a registry stands in the store.
+fn home_of(reference: &ImageReference) -> Result<Location, SessionError> {
+    let selector = match (reference.digest(), reference.tag()) {
+        (Some(digest), tag) => StoreSelector::Digest(digest.clone(), tag.cloned()),
+        (None, tag) => StoreSelector::Tag(tag.cloned().unwrap_or_else(Tag::latest)),
+    };
+    Ok(Location::Store { repository: RepositoryName::at_home(&reference.registry, &reference.repository)?, selector })
+}
+
+async fn is_there(location: &Location, session: &Session) -> Result<bool, SessionError> {
+    let source = session.source(location, &Access::default()).await?;
+    Ok(source.registry.resolve(&source.repository, &source.selector).await?.is_some())
+}
+
+/// The registry in the name of an image of the store. What goes by its digest gets no tag there.
 fn origin(location: &Location, session: &Session) -> Result<String, SessionError> {
-    match location {
-        Location::Store { repository, selector } => {
-            let tag = match selector {
-                StoreSelector::Tag(tag) => Some(tag),
-                StoreSelector::Digest(_, tag) => tag.as_ref(),
-                StoreSelector::Prefix(_) => None,
-            };
-            session.origin_of(repository, tag).map(|reference| reference.to_string())
-        }
-        other => Err(SessionError::NoOrigin(other.to_string())),
-    }
+    let Location::Store { repository, selector } = location else {
+        return Err(SessionError::NoOrigin(location.to_string()));
+    };
+    let selector = match selector {
+        StoreSelector::Tag(tag) | StoreSelector::Digest(_, Some(tag)) => Selector::Tag(tag.clone()),
+        StoreSelector::Digest(digest, None) => Selector::Digest(digest.clone()),
+        StoreSelector::Prefix(prefix) => return Err(SessionError::Truncated(prefix.to_string())),
+    };
+    session.origin_of(repository, &selector).map(|reference| reference.to_string())
 }

@@ -44,7 +44,7 @@ pub enum SessionError {
     #[error("`{}` is not a name at home: REPOSITORY or REPOSITORY:TAG", .0.escape_debug())]
     HomeName(String),
     /// A name in the store that begins with no registry.
-    #[error("`{0}` begins with no registry that it could be sent to")]
+    #[error("`{0}` names no registry that it could be sent to")]
     NoOrigin(String),
 }
 
@@ -84,7 +84,7 @@ impl Failure for SessionError {
             Self::Reference(error) => error.hint().into_iter().collect(),
             Self::Layout(shown) => vec![format!("copy it there first: `tranship copy {shown} …`")],
             Self::NotRemote(_) => vec!["`tranship copy` brings images from any place to any place".to_owned()],
-            Self::NoOrigin(name) => vec![format!("say where to: `tranship push {name} DST`")],
+            Self::NoOrigin(name) => vec![format!("say where to: `tranship push store:{name} DST`")],
             other => other.cause().map(Failure::hints).unwrap_or_default(),
         }
     }

@@ -34,16 +34,23 @@ impl Session {
     ///
     /// # Errors
     /// The name begins with no registry.
-    pub fn origin_of(&self, repository: &RepositoryName, tag: Option<&Tag>) -> Result<ImageReference, SessionError> {
-        let none = || SessionError::NoOrigin(repository.to_string());
+    pub fn origin_of(
+        &self,
+        repository: &RepositoryName,
+        selector: &Selector,
+    ) -> Result<ImageReference, SessionError> {
+        let which = match selector {
+            Selector::Tag(tag) => format!(":{tag}"),
+            Selector::Digest(digest) => format!("@{digest}"),
+        };
+        let none = || SessionError::NoOrigin(format!("{repository}{which}"));
         let (host, rest) = repository.as_str().split_once('/').ok_or_else(none)?;
         let address = match host.rsplit_once('_') {
             Some((host, port)) if port.parse::<u16>().is_ok() => format!("{host}:{port}"),
             _ => host.to_owned(),
         };
         let naming = Naming { default: None, ..self.config()?.naming() };
-        let tag = tag.cloned().unwrap_or_else(Tag::latest);
-        match ImageReference::parse(&format!("{address}/{rest}:{tag}"), &naming) {
+        match ImageReference::parse(&format!("{address}/{rest}{which}"), &naming) {
             Ok(reference) => Ok(reference),
             Err(ReferenceError::NoDefault(_)) => Err(none()),
             Err(error) => Err(error.into()),
