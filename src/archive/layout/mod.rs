@@ -132,7 +132,10 @@ impl Shared {
             Image::Source(LayoutSelector::Name(name)) | Image::Destination(Some(name)) => {
                 let found: Vec<&Entry> = index.entries().iter().filter(|entry| entry.goes_by(name)).collect();
                 match one_of(&found) {
-                    None if !found.is_empty() => Err(self.several(&format!("`{}`", name.escape_debug()), &found)),
+                    None if !found.is_empty() => {
+                        let what = format!("{} images of the name `{}`", found.len(), name.escape_debug());
+                        Err(self.several(&what, &found))
+                    }
                     one => Ok(one),
                 }
             }
@@ -153,7 +156,9 @@ impl Shared {
         }
         let images: Vec<&Entry> = all.into_iter().filter(|entry| self.is_image(entry)).collect();
         let named: Vec<&Entry> = images.iter().copied().filter(|entry| entry.name().is_some()).collect();
-        one_of(&images).or_else(|| one_of(&named)).ok_or_else(|| self.several("no name", &images))
+        one_of(&images)
+            .or_else(|| one_of(&named))
+            .ok_or_else(|| self.several(&format!("{} images", images.len()), &images))
     }
 
     /// Whether an entry is an image of its own, and not attached to another.
@@ -195,7 +200,7 @@ impl Shared {
     }
 
     fn several(&self, what: &str, found: &[&Entry]) -> Error {
-        let message = format!("{what} could mean {} images of {}", found.len(), self.root.display());
+        let message = format!("{} holds {what}, and which of them is meant is not said", self.root.display());
         self.error(ErrorKind::Conflict, message).with_remedy(self.choices(found))
     }
 
@@ -210,7 +215,8 @@ impl Shared {
         let error = self.error(ErrorKind::NotFound, format!("{} holds no {wanted}", self.root.display()));
         match self.index() {
             Ok(index) if !index.entries().is_empty() => {
-                error.with_remedy(self.choices(&index.entries().iter().collect::<Vec<_>>()))
+                let images: Vec<&Entry> = index.entries().iter().filter(|entry| self.is_image(entry)).collect();
+                error.with_remedy(self.choices(&images))
             }
             _ => error,
         }
