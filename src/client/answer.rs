@@ -78,7 +78,12 @@ impl Exchange {
         let body = ErrorBody::parse(&response.beginning(MAX_ERROR_BODY).await);
         let kind = kind_of(status, body.code.as_ref().map(crate::registry::ErrorCode::as_str));
         let who = if home { "the registry" } else { "the storage that the registry redirected to" };
-        let did = if status.is_success() { "answered strangely about" } else { "refused" };
+        let did = match kind {
+            _ if status.is_success() => "answered strangely about",
+            // `what` is a thing here; where it is a deed, the place refused to do it.
+            ErrorKind::NotFound if what.starts_with("the ") => "does not have",
+            _ => "refused",
+        };
         let said = body.summary().map_or_else(String::new, |summary| format!(": {summary}"));
         let message = format!("{who} {did} {what}{said} (HTTP {})", status.as_u16());
         let mut error = self.error(kind, message).with_status(status.as_u16()).with_missing(body.missing);
