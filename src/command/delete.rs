@@ -129,14 +129,22 @@ fn confirm(place: &Place, digest: &Digest, tags: &[Tag], yes: bool, session: &Se
     if yes {
         return Ok(());
     }
-    let names: Vec<&str> = tags.iter().map(Tag::as_str).collect();
-    let with = if names.is_empty() { "no tag".to_owned() } else { format!("the tags {}", names.join(", ")) };
+    let with = in_words(tags);
     let question = format!("Remove {digest} from {}, and {with} with it?", place.shown_repository);
     match session.console().confirm(&question).map_err(cannot("ask"))? {
         Confirmation::Yes => Ok(()),
         Confirmation::No => Err(CommandError::plain(FailureKind::Failed, "nothing was removed")),
         Confirmation::NoTerminal => Err(CommandError::usage(format!("removing {digest} takes {with} with it"))
-            .with_hint("pass `--yes` to remove them all")),
+            .with_hint("pass `--yes` to do so all the same")),
+    }
+}
+
+/// Tags as part of a sentence.
+fn in_words(tags: &[Tag]) -> String {
+    match tags {
+        [] => "no tag".to_owned(),
+        [tag] => format!("the tag {tag}"),
+        several => format!("the tags {}", several.iter().map(Tag::as_str).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -159,12 +167,7 @@ impl Report for DeleteReport {
         for image in &self.images {
             match &image.digest {
                 None => writeln!(page, "removed {}", image.reference)?,
-                Some(digest) => {
-                    let tags: Vec<&str> = image.tags.iter().map(Tag::as_str).collect();
-                    let with =
-                        if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
-                    writeln!(page, "removed {digest}{with}")?;
-                }
+                Some(digest) => writeln!(page, "removed {digest} with {}", in_words(&image.tags))?,
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use crate::image::Digest;
 use crate::output::{Page, Report, Shown, size};
 use crate::session::{Access, Session, SessionError};
 use crate::transfer::{
-    Clobber, Destination, Engine, Job, Options, Outline, Settings, Source, TransferPlan, TransferReport,
+    self, Clobber, Destination, Engine, Job, Options, Outline, Settings, Source, Tally, TransferPlan, TransferReport,
 };
 
 /// The transfers of one command, gathered before any begins, and what could not even be opened.
@@ -50,7 +50,10 @@ impl<'a> Moves<'a> {
             };
             match opened.await {
                 Ok(destination) => self.add(source.clone(), destination, options.clone()),
-                Err(error) => self.failed(text, error),
+                Err(error) => {
+                    let doing = format!("cannot {} `{}` to `{}`", self.verb, source.shown, text.escape_debug());
+                    self.failures.push(CommandError::new(doing, error));
+                }
             }
         }
     }
@@ -98,9 +101,11 @@ impl<'a> Moves<'a> {
         Ok(Outcome::of_several(PlanReport { images: plans }, succeeded, self.failures))
     }
 
-    fn not_moved(&self, job: &Job, error: crate::transfer::Error) -> CommandError {
+    fn not_moved(&self, job: &Job, error: transfer::Error) -> CommandError {
         let (source, destination) = (&job.source.shown, &job.destination.shown);
-        CommandError::new(format!("cannot {} `{source}` to `{destination}`", self.verb), error)
+        let lacks = matches!(&error, transfer::Error::Absent { repository: None, .. });
+        let error = CommandError::new(format!("cannot {} `{source}` to `{destination}`", self.verb), error);
+        if lacks { error.with_hint("see what the store holds: `tranship images`") } else { error }
     }
 }
 
@@ -165,15 +170,14 @@ fn summary(image: &TransferReport) -> String {
         return "(unchanged)".to_owned();
     }
     let blobs = &image.blobs;
-    let parts =
-        [(&blobs.sent, "sent"), (&blobs.mounted, "mounted"), (&blobs.present, "there"), (&blobs.skipped, "left out")];
-    let mut words: Vec<String> = parts
-        .into_iter()
-        .filter(|(tally, _)| tally.count > 0)
-        .map(|(tally, word)| format!("{} {word} ({})", tally.count, size(tally.bytes)))
-        .collect();
+    let mut words = counted([
+        (&blobs.sent, "sent"),
+        (&blobs.mounted, "mounted"),
+        (&blobs.present, "there"),
+        (&blobs.skipped, "left out"),
+    ]);
     if words.is_empty() {
-        words.push("tags moved".to_owned());
+        words.push("no blob moved".to_owned());
     }
     if !image.attached.is_empty() {
         words.push(format!("{} attached", image.attached.len()));
@@ -181,7 +185,18 @@ fn summary(image: &TransferReport) -> String {
     if let Some(from) = &image.narrowed_from {
         words.push(format!("narrowed from {}", from.short()));
     }
-    format!("({})", words.join(", "))
+    format!("({})", words.join("; "))
+}
+
+/// How many blobs, and their bytes, in words; nothing where there are none.
+fn counted<const N: usize>(tallies: [(&Tally, &str); N]) -> Vec<String> {
+    let there = tallies.into_iter().filter(|(tally, _)| tally.count > 0);
+    there
+        .map(|(tally, word)| {
+            let blobs = if tally.count == 1 { "blob" } else { "blobs" };
+            format!("{} {blobs} {word}, {}", tally.count, size(tally.bytes))
+        })
+        .collect()
 }
 
 /// What would be moved.
@@ -205,9 +220,10 @@ impl Report for PlanReport {
                 writeln!(page, "  {:<5}  {}  {}", "put", manifest.digest, size(manifest.size))?;
             }
             let totals = &plan.totals;
-            let parts = [(&totals.send, "to send"), (&totals.mount, "to mount"), (&totals.skip, "to skip")];
-            let words = parts.map(|(tally, word)| format!("{} {word} ({})", tally.count, size(tally.bytes)));
-            writeln!(page, "  {}", words.join(", "))?;
+            let words = counted([(&totals.send, "to send"), (&totals.mount, "to mount"), (&totals.skip, "to skip")]);
+            if !words.is_empty() {
+                writeln!(page, "  {}", words.join("; "))?;
+            }
         }
         Ok(())
     }

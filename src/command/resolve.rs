@@ -57,13 +57,16 @@ async fn resolve(text: &str, args: &ResolveArgs, session: &Session) -> Result<Re
 
 /// The error for an image that is not there.
 pub(super) fn missing(location: &Location) -> Error {
-    let remedy = match location {
-        Location::Registry(reference) => Remedy::ListTags(format!("{}/{}", reference.registry, reference.repository)),
-        Location::Store { .. } | Location::Layout { .. } => {
-            Remedy::Other("see what the store holds: `tranship images`".to_owned())
+    let error = Error::new(ErrorKind::NotFound, format!("there is no image `{location}`"));
+    match location {
+        Location::Registry(reference) => {
+            let repository = format!("{}/{}", reference.registry, reference.repository);
+            error.at(reference.registry.to_string()).with_remedy(Remedy::ListTags(repository))
         }
-    };
-    Error::new(ErrorKind::NotFound, format!("there is no image `{location}`")).with_remedy(remedy)
+        Location::Store { .. } | Location::Layout { .. } => {
+            error.with_remedy(Remedy::Other("see what the store holds: `tranship images`".to_owned()))
+        }
+    }
 }
 
 /// One image and the digest that it has now.

@@ -77,7 +77,8 @@ pub(super) async fn run(args: TagsArgs, session: &Session) -> CommandResult {
     let doing = || format!("list the tags of `{}`", args.repository.escape_debug());
     let (place, repository) =
         session.repository(&args.repository, &args.registry.access()).await.map_err(cannot(doing()))?;
-    let listing = Listing { filter: Filter::new(&args)?, registry: place, repository };
+    let shown = args.repository.escape_debug().to_string();
+    let listing = Listing { filter: Filter::new(&args)?, registry: place, repository, shown };
     match args.sort {
         None => stream(&listing, &args, session).await,
         Some(order) => sorted(&listing, order, &args, session).await,
@@ -88,21 +89,23 @@ struct Listing {
     filter: Filter,
     registry: Arc<dyn Registry>,
     repository: RepositoryName,
+    /// The repository as it was named.
+    shown: String,
 }
 
 impl Listing {
     fn doing(&self) -> String {
-        format!("list the tags of `{}`", self.repository)
+        format!("list the tags of `{}`", self.shown)
     }
 
-    async fn row(&self, tag: Tag, long: bool) -> Result<Row, CommandError> {
+    async fn row(&self, tag: Tag, long: bool, width: usize) -> Result<Row, CommandError> {
         if !long {
-            return Ok(Row { tag, overview: None });
+            return Ok(Row { tag, overview: None, width });
         }
         let doing = format!("look at the tag `{tag}`");
         let selector = Selector::Tag(tag.clone());
         let overview = overview(&*self.registry, &self.repository, &selector).await.map_err(cannot(doing))?;
-        Ok(Row { tag, overview: Some(overview) })
+        Ok(Row { tag, overview: Some(overview), width })
     }
 }
 
@@ -114,7 +117,8 @@ async fn stream(listing: &Listing, args: &TagsArgs, session: &Session) -> Comman
         let Some(page) = pages.try_next().await.map_err(cannot(listing.doing()))? else { break };
         let tags: Vec<Tag> = page.into_iter().filter(|tag| listing.filter.takes(tag)).take(left).collect();
         left -= tags.len();
-        let mut rows = futures_util::stream::iter(tags).map(|tag| listing.row(tag, args.long)).buffered(LOOKS);
+        let width = width(&tags);
+        let mut rows = futures_util::stream::iter(tags).map(|tag| listing.row(tag, args.long, width)).buffered(LOOKS);
         while let Some(row) = rows.next().await {
             if write(&mut out, &row?)? == Reader::Gone {
                 return Ok(Outcome::printed());
@@ -139,8 +143,9 @@ async fn sorted(listing: &Listing, order: Order, args: &TagsArgs, session: &Sess
         tags.truncate(limit);
     }
     let look = args.long || order == Order::Newest;
-    let mut rows: Vec<Row> =
-        futures_util::stream::iter(tags).map(|tag| listing.row(tag, look)).buffered(LOOKS).try_collect().await?;
+    let width = width(&tags);
+    let rows = futures_util::stream::iter(tags).map(|tag| listing.row(tag, look, width)).buffered(LOOKS);
+    let mut rows: Vec<Row> = rows.try_collect().await?;
     if order == Order::Newest {
         rows.sort_by(|a, b| b.created().cmp(&a.created()).then_with(|| a.tag.cmp(&b.tag)));
         rows.truncate(limit);
@@ -156,6 +161,12 @@ async fn sorted(listing: &Listing, order: Order, args: &TagsArgs, session: &Sess
     }
     out.finish().map_err(cannot(listing.doing()))?;
     Ok(Outcome::printed())
+}
+
+/// How wide the column of these tags is; a few long ones stand out of it.
+fn width(tags: &[Tag]) -> usize {
+    const MOST: usize = 40;
+    tags.iter().map(|tag| tag.as_str().len()).filter(|length| *length <= MOST).max().unwrap_or_default()
 }
 
 /// Highest version first; tags that are no versions behind them, by name.
@@ -214,6 +225,8 @@ fn globs(patterns: &[String]) -> Result<Option<GlobSet>, CommandError> {
 struct Row {
     tag: Tag,
     overview: Option<Overview>,
+    /// The width of the tags' column in text.
+    width: usize,
 }
 
 impl Row {
@@ -244,12 +257,13 @@ impl Report for Row {
         let platforms: Vec<String> = overview.platforms.iter().map(ToString::to_string).collect();
         writeln!(
             page,
-            "{}  {}  {}  {}  {}",
-            self.tag,
+            "{:<width$}  {}  {:<14}  {:>9}  {}",
+            self.tag.as_str(),
             overview.digest,
             overview.created.map_or_else(|| "-".to_owned(), |created| age(created, Timestamp::now())),
             overview.size.map_or_else(|| "-".to_owned(), size),
             if platforms.is_empty() { "-".to_owned() } else { Shown(platforms.join(",")).to_string() },
+            width = self.width,
         )
     }
 
