@@ -7,7 +7,7 @@ use super::moving::{Moves, options};
 use super::{CommandResult, cannot};
 use crate::image::{ImageReference, Location, Naming, RepositoryName, Selector, StoreSelector, Tag};
 use crate::session::{Access, Session, SessionError};
-use crate::transfer::Clobber;
+use crate::transfer::{Clobber, Source};
 
 /// Flags of `push`.
 #[derive(Args, Debug)]
@@ -48,7 +48,7 @@ pub(super) async fn run(args: PushArgs, session: &Session) -> CommandResult {
     let clobber = if args.no_clobber { Clobber::Refuse } else { Clobber::Move };
     let options = options(&args.content, clobber, session).map_err(cannot(doing()))?;
     let destinations = match args.destinations.as_slice() {
-        [] => vec![origin(&location, session).map_err(cannot(doing()))?],
+        [] => vec![origin(&location, &source, session).map_err(cannot(doing()))?],
         named => named.to_vec(),
     };
     let mut moves = Moves::new(session, "push");
@@ -85,14 +85,13 @@ async fn is_there(location: &Location, session: &Session) -> Result<bool, Sessio
 }
 
 /// The registry in the name of an image of the store. What goes by its digest gets no tag there.
-fn origin(location: &Location, session: &Session) -> Result<String, SessionError> {
+fn origin(location: &Location, source: &Source, session: &Session) -> Result<String, SessionError> {
     let Location::Store { repository, selector } = location else {
         return Err(SessionError::NoOrigin(location.to_string()));
     };
     let selector = match selector {
-        StoreSelector::Tag(tag) | StoreSelector::Digest(_, Some(tag)) => Selector::Tag(tag.clone()),
-        StoreSelector::Digest(digest, None) => Selector::Digest(digest.clone()),
-        StoreSelector::Prefix(prefix) => return Err(SessionError::Truncated(prefix.to_string())),
+        StoreSelector::Tag(tag) | StoreSelector::Digest(_, Some(tag)) => &Selector::Tag(tag.clone()),
+        StoreSelector::Digest(_, None) | StoreSelector::Prefix(_) => &source.selector,
     };
-    session.origin_of(repository, &selector).map(|reference| reference.to_string())
+    session.origin_of(repository, selector).map(|reference| reference.to_string())
 }

@@ -1,7 +1,7 @@
 //! What images are called at home, and where an image of the home comes from.
 
 use super::{Session, SessionError};
-use crate::image::{ImageReference, Location, Naming, ReferenceError, RepositoryName, Selector, StoreSelector, Tag};
+use crate::image::{ImageReference, Location, Naming, ReferenceError, RepositoryName, Selector, StoreSelector};
 
 impl Session {
     /// Where an image of a registry lands at home: in `settings.home-registry`, else in the store; under `name`

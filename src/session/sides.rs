@@ -162,6 +162,9 @@ impl Session {
         if let Some(name) = text.strip_prefix("store:") {
             return Ok((Arc::new(self.store()?), name.parse().map_err(ReferenceError::from)?));
         }
+        if text.starts_with("oci:") {
+            return Err(SessionError::Layout(text.to_owned()));
+        }
         let text = text.strip_prefix("docker://").unwrap_or(text);
         let (registry, repository) = ImageReference::parse_repository(text, &self.config()?.naming())?;
         let client = self.client(&registry, Some(&repository), access).await?;
