@@ -9,14 +9,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::flags::RegistryFlags;
-use super::{CommandError, CommandResult, Outcome, cannot};
-use crate::failure::FailureKind;
+use super::{CommandResult, Outcome, cannot};
 use crate::image::{
     Annotations, Descriptor, Digest, ImageConfig, ImageManifest, Manifest, MediaType, Platform, RawManifest,
     RepositoryName, Selector,
 };
 use crate::output::{Page, Report, Shown, Table, age, size};
-use crate::registry::{ByteRange, ImageSource, read_verified};
+use crate::registry::{ByteRange, Error, ErrorKind, ImageSource, read_verified};
 use crate::session::Session;
 use crate::transfer::Source;
 
@@ -64,7 +63,7 @@ pub(super) async fn run(args: InspectArgs, session: &Session) -> CommandResult {
     if args.raw && args.platform.is_none() {
         return exact(root.bytes(), session);
     }
-    let chosen = choose(&root, args.platform.as_ref()).map_err(|error| error.within(&doing()))?;
+    let chosen = choose(&root, args.platform.as_ref()).map_err(cannot(doing()))?;
     let one = match &chosen {
         Some(child) => read(&source, &Selector::Digest(child.digest.clone())).await.map_err(cannot(doing()))?,
         None => root.clone(),
@@ -77,16 +76,18 @@ pub(super) async fn run(args: InspectArgs, session: &Session) -> CommandResult {
         Manifest::Index(_) => (None, None),
     };
     if args.image_config {
-        let bytes = bytes.ok_or_else(|| {
-            CommandError::plain(FailureKind::NotFound, format!("cannot {}: it has no image config", doing()))
-        })?;
+        let bytes = bytes.ok_or_else(|| absent("it has no image config")).map_err(cannot(doing()))?;
         return exact(&bytes, session);
     }
     Ok(Outcome::done(InspectReport::new(location.to_string(), &root, chosen.as_ref(), &one, config.as_ref())))
 }
 
-async fn read(source: &Source, selector: &Selector) -> Result<RawManifest, crate::registry::Error> {
+async fn read(source: &Source, selector: &Selector) -> Result<RawManifest, Error> {
     source.registry.manifest(&source.repository, selector).await
+}
+
+fn absent(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::NotFound, message)
 }
 
 /// Prints bytes as they are, whatever the format.
@@ -95,17 +96,8 @@ fn exact(bytes: &[u8], session: &Session) -> CommandResult {
     Ok(Outcome::printed())
 }
 
-/// A platform that an index does not have.
-struct NoPlatform(String);
-
-impl NoPlatform {
-    fn within(self, doing: &str) -> CommandError {
-        CommandError::plain(FailureKind::NotFound, format!("cannot {doing}: {}", self.0))
-    }
-}
-
 /// The child of an index to look into; `None` for an image.
-fn choose(root: &RawManifest, wanted: Option<&Platform>) -> Result<Option<Descriptor>, NoPlatform> {
+fn choose(root: &RawManifest, wanted: Option<&Platform>) -> Result<Option<Descriptor>, Error> {
     let Manifest::Index(index) = root.manifest() else { return Ok(None) };
     let offered = || index.manifests.iter().filter(|child| child.media_type.is_manifest());
     let fits = |wanted: &Platform| {
@@ -118,7 +110,7 @@ fn choose(root: &RawManifest, wanted: Option<&Platform>) -> Result<Option<Descri
     };
     fits(wanted).map(Some).ok_or_else(|| {
         let platforms: Vec<String> = offered().filter_map(|c| c.platform.as_ref()).map(ToString::to_string).collect();
-        NoPlatform(format!("it has no image for {wanted}, but for {}", platforms.join(", ").escape_debug()))
+        absent(format!("there is no image for {wanted}; there are {}", platforms.join(", ").escape_debug()))
     })
 }
 
@@ -128,10 +120,7 @@ fn this_machine() -> Option<Platform> {
     format!("{os}/{}", std::env::consts::ARCH).parse().ok()
 }
 
-async fn config_of(
-    source: &Source,
-    image: &ImageManifest,
-) -> Result<(Option<ImageConfig>, Option<Bytes>), crate::registry::Error> {
+async fn config_of(source: &Source, image: &ImageManifest) -> Result<(Option<ImageConfig>, Option<Bytes>), Error> {
     if !image.config.media_type.is_image_config() {
         return Ok((None, None));
     }
@@ -162,7 +151,7 @@ pub(super) async fn overview(
     source: &(impl ImageSource + ?Sized),
     repository: &RepositoryName,
     selector: &Selector,
-) -> Result<Overview, crate::registry::Error> {
+) -> Result<Overview, Error> {
     let root = source.manifest(repository, selector).await?;
     let child = choose(&root, None).ok().flatten();
     let one = match &child {
@@ -188,7 +177,7 @@ pub(super) async fn image_config(
     source: &(impl ImageSource + ?Sized),
     repository: &RepositoryName,
     image: &ImageManifest,
-) -> Result<Option<ImageConfig>, crate::registry::Error> {
+) -> Result<Option<ImageConfig>, Error> {
     if !image.config.media_type.is_image_config() {
         return Ok(None);
     }
@@ -358,10 +347,12 @@ impl ImageDetail {
         } else {
             optional(page, "Platform", self.platform.as_deref())?;
         }
-        field(page, "Image id", &self.id.to_string())?;
+        let id = if self.config_media_type.is_image_config() { "Image id" } else { "Config" };
+        field(page, id, &self.id.to_string())?;
         let created = self.created.map(|time| format!("{time} ({})", age(time, Timestamp::now())));
         optional(page, "Created", created.as_deref())?;
-        field(page, "Size", &format!("{} in {} layers", size(self.size), self.layers.len()))?;
+        let layers = if self.layers.len() == 1 { "layer" } else { "layers" };
+        field(page, "Size", &format!("{} in {} {layers}", size(self.size), self.layers.len()))?;
         if let Some(config) = &self.config {
             settings(page, config)?;
         }
