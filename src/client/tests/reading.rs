@@ -38,7 +38,7 @@ async fn forbidden_is_unknown_to_who_writes_and_an_error_to_who_reads() {
     let server = Scripted::start(|_| refusal(404, "UNKNOWN")).await;
     assert!(ImageSource::resolve(&client(&server), &repository(), &tag()).await.unwrap().is_none());
     let error = client(&server).manifest(&repository(), &tag()).await.unwrap_err();
-    let message = format!("the registry refused the manifest {}/a/b:v1: UNKNOWN, no (HTTP 404)", server.address);
+    let message = format!("the registry does not have the manifest {}/a/b:v1: UNKNOWN, no (HTTP 404)", server.address);
     assert_eq!((error.kind(), error.to_string()), (ErrorKind::NotFound, message));
 }
 
