@@ -34,11 +34,7 @@ impl Session {
     ///
     /// # Errors
     /// The name begins with no registry.
-    pub fn origin_of(
-        &self,
-        repository: &RepositoryName,
-        selector: &Selector,
-    ) -> Result<ImageReference, SessionError> {
+    pub fn origin_of(&self, repository: &RepositoryName, selector: &Selector) -> Result<ImageReference, SessionError> {
         let which = match selector {
             Selector::Tag(tag) => format!(":{tag}"),
             Selector::Digest(digest) => format!("@{digest}"),

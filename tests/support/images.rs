@@ -69,6 +69,7 @@ pub(crate) struct ImageBuilder {
     layers: Vec<usize>,
     docker: bool,
     architecture: String,
+    created: String,
     labels: Value,
     annotations: Value,
     subject: Option<Value>,
@@ -81,6 +82,7 @@ pub(crate) fn image() -> ImageBuilder {
         layers: vec![1000, 2000],
         docker: false,
         architecture: "amd64".to_owned(),
+        created: "2026-01-02T03:04:05Z".to_owned(),
         labels: json!({}),
         annotations: Value::Null,
         subject: None,
@@ -108,6 +110,12 @@ impl ImageBuilder {
 
     pub(crate) fn architecture(mut self, architecture: &str) -> Self {
         architecture.clone_into(&mut self.architecture);
+        self
+    }
+
+    /// When its config says that it was made.
+    pub(crate) fn created(mut self, time: &str) -> Self {
+        time.clone_into(&mut self.created);
         self
     }
 
@@ -149,7 +157,7 @@ impl ImageBuilder {
             layers.push(Content::new(layer_type, gzip(&archive)));
         }
         let config = json!({
-            "architecture": self.architecture, "os": "linux", "created": "2026-01-02T03:04:05Z",
+            "architecture": self.architecture, "os": "linux", "created": self.created,
             "config": {"Cmd": ["/layer-0"], "Labels": self.labels},
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": diff_ids.iter().map(|_| json!({"created_by": "test"})).collect::<Vec<_>>(),

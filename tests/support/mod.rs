@@ -20,3 +20,17 @@ pub(crate) mod scripted;
 pub(crate) mod server;
 pub(crate) mod skopeo;
 pub(crate) mod token_server;
+
+use std::time::{Duration, Instant};
+
+/// Waits until something is so.
+///
+/// # Panics
+/// It is not so after half a minute; `what` says what was waited for.
+pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < until, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,8 +1,9 @@
-//! A relay in front of a real server (plain HTTP): counts the requests that go through, and makes them wait.
+//! A relay in front of a real server (plain HTTP): counts the requests and bytes that go through, and makes them
+//! wait.
 
-use std::io::{BufReader, Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ struct Shared {
     stopped: AtomicBool,
     connections: AtomicUsize,
     lines: Mutex<Vec<String>>,
+    uploaded: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -42,6 +44,7 @@ impl Relay {
             stopped: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             lines: Mutex::new(Vec::new()),
+            uploaded: AtomicU64::new(0),
             open: Mutex::new(Vec::new()),
         });
         let relay = Self { address, shared: Arc::clone(&shared) };
@@ -76,9 +79,24 @@ impl Relay {
         self.shared.lines.lock().unwrap().clone()
     }
 
+    /// How many requests have this method and hold `fragment` in their target.
+    pub(crate) fn count(&self, method: &str, fragment: &str) -> usize {
+        let fits = |line: &&String| {
+            let (found, target) = line.split_once(' ').unwrap_or_default();
+            found == method && target.contains(fragment)
+        };
+        self.lines().iter().filter(fits).count()
+    }
+
+    /// The bytes of all request bodies so far.
+    pub(crate) fn uploaded(&self) -> u64 {
+        self.shared.uploaded.load(Ordering::SeqCst)
+    }
+
     /// Forgets the requests so far.
     pub(crate) fn forget(&self) {
         self.shared.lines.lock().unwrap().clear();
+        self.shared.uploaded.store(0, Ordering::SeqCst);
     }
 
     /// How many connections have come in.
@@ -106,7 +124,8 @@ impl Shared {
                 std::io::copy(&mut (&mut from_client).take(after), &mut server)?;
                 break;
             }
-            request.request_framing().copy(&mut from_client, &mut server)?;
+            let mut counted = Counted { server: &mut server, bytes: &self.uploaded };
+            request.request_framing().copy(&mut from_client, &mut counted)?;
             let Some(answer) = Head::read(&mut from_server)? else { break };
             answer.write(&mut client)?;
             answer.answer_framing(&method).copy(&mut from_server, &mut client)?;
@@ -114,6 +133,24 @@ impl Shared {
         }
         client.shutdown(Shutdown::Both)?;
         server.shutdown(Shutdown::Both)
+    }
+}
+
+/// Counts what is written.
+struct Counted<'a> {
+    server: &'a mut TcpStream,
+    bytes: &'a AtomicU64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.server.write(bytes)?;
+        self.bytes.fetch_add(written as u64, Ordering::SeqCst);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.server.flush()
     }
 }
 

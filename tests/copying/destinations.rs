@@ -1,0 +1,74 @@
+//! Several destinations of one copy, reported one by one.
+
+use super::{Pair, tagged};
+use crate::support::docker_registry::DockerRegistry;
+use crate::support::images::image;
+use crate::support::relay::Relay;
+
+#[test]
+fn every_destination_gets_the_image() {
+    needs!("docker-registry");
+    let pair = Pair::start();
+    let third = DockerRegistry::open();
+    let image = image().build();
+    pair.put("a", &image, &["v1"]);
+    let destinations = [pair.destination("b:v1"), pair.destination("c/d:v2"), format!("{}/e:v3", third.address())];
+    let source = pair.source("a:v1");
+    let words = [vec!["copy", "-q", &source], destinations.iter().map(String::as_str).collect()];
+    let run = pair.program.run(&words.concat()).success();
+    assert_eq!(run.lines(), [image.digest(); 3]);
+    let third = crate::support::push::Registry::at(&third.url());
+    for (registry, repository, tag) in
+        [(&pair.arrived(), "b", "v1"), (&pair.arrived(), "c/d", "v2"), (&third, "e", "v3")]
+    {
+        assert_eq!(tagged(registry, repository, tag).as_deref(), Some(image.digest()), "{repository}");
+        assert!(registry.holds(repository, &image));
+    }
+}
+
+#[test]
+fn one_that_fails_stops_no_other() {
+    needs!("docker-registry");
+    let pair = Pair::start();
+    let closed = DockerRegistry::mirror_of(&pair.from.url());
+    let image = image().build();
+    pair.put("a", &image, &["v1"]);
+    let bad = format!("{}/b:v1", closed.address());
+    let run = pair.program.run(&["copy", "-o", "json", &pair.source("a:v1"), &bad, &pair.destination("b:v1")]);
+    let run = run.code(7);
+    assert_eq!(run.json()["images"].as_array().unwrap().len(), 1);
+    assert_eq!(run.json()["images"][0]["destination"], pair.destination("b:v1"));
+    let errors: Vec<serde_json::Value> = run.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(errors.len(), 1, "{}", run.stderr);
+    assert!(errors[0]["message"].as_str().unwrap().contains(&bad));
+    assert!(pair.arrived().holds("b", &image));
+}
+
+#[test]
+fn where_all_fail_alike_the_exit_code_says_how() {
+    needs!("docker-registry");
+    let pair = Pair::start();
+    let image = image().build();
+    pair.put("a", &image, &["v1"]);
+    let (source, one, two) = (pair.source("a:none"), pair.destination("b:v1"), pair.destination("c:v1"));
+    pair.program.run(&["copy", &source, &one, &two]).code(3).says(&one).says(&two);
+    // Names that cannot be, and an image that is not there: two ways.
+    let wrong = pair.destination("UPPER:v1");
+    pair.program.run(&["copy", &source, &one, &wrong]).code(7);
+    pair.program.run(&["copy", &source, &wrong]).code(2).says("`U` cannot stand in the repository part `UPPER`");
+}
+
+#[test]
+fn several_destinations_in_one_registry_are_sent_each_blob_once() {
+    needs!("docker-registry");
+    let pair = Pair::start();
+    let relay = Relay::to(pair.to.address());
+    let image = image().layers(&[300_000, 200_000]).build();
+    pair.put("a", &image, &["v1"]);
+    let bytes: usize = image.blobs.iter().map(|blob| blob.bytes.len()).sum();
+    let [one, two] = ["b:v1", "c:v1"].map(|name| format!("{}/{name}", relay.address()));
+    pair.program.run(&["copy", "--attached", "none", &pair.source("a:v1"), &one, &two]).success();
+    assert!(pair.arrived().holds("b", &image) && pair.arrived().holds("c", &image));
+    let manifests = 2 * image.manifest.bytes.len();
+    assert_eq!(relay.uploaded(), (bytes + manifests) as u64);
+}
