@@ -50,18 +50,19 @@ pub(super) async fn collect(
 ) -> Result<Harvest, Error> {
     let mut harvest = Harvest::default();
     for _ in 0..MAX_DEPTH {
-        let lists = stream::iter(subjects).map(|subject| list(source, subject));
-        let found: Vec<Vec<Found>> = lists.buffered(AT_ONCE).try_collect().await?;
-        let fresh: Vec<Found> =
-            found.into_iter().flatten().filter(|found| walk.first_sight(&found.descriptor.digest)).collect();
+        let mut lists = stream::iter(subjects).map(|subject| list(source, subject)).buffered(AT_ONCE);
+        let mut fresh: Vec<Found> = Vec::new();
+        while let Some(found) = lists.try_next().await? {
+            fresh.extend(found.into_iter().filter(|found| walk.first_sight(&found.descriptor.digest)));
+            walk.check_room(fresh.len())?;
+        }
         if fresh.is_empty() {
             return Ok(harvest);
         }
         let digests = fresh.iter().map(|found| Subject { digest: found.descriptor.digest.clone(), image: false });
         subjects = digests.collect();
-        let read = stream::iter(fresh).map(|found| read(source, held, found));
-        let read: Vec<(Found, Option<RawManifest>)> = read.buffered(AT_ONCE).try_collect().await?;
-        for (found, manifest) in read {
+        let mut read = stream::iter(fresh).map(|found| read(source, held, found)).buffered(AT_ONCE);
+        while let Some((found, manifest)) = read.try_next().await? {
             let Some(manifest) = manifest else {
                 harvest.present.push(found.descriptor);
                 continue;

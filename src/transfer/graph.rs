@@ -68,14 +68,21 @@ impl<'a> Walk<'a> {
     pub(super) fn add(&mut self, manifest: RawManifest, role: Role, tags: Vec<Tag>) -> Result<(), Error> {
         self.seen.insert(manifest.digest().clone());
         self.bytes = self.bytes.saturating_add(manifest.bytes().len());
-        if self.nodes.len() >= MAX_MANIFESTS {
-            return Err(Error::Bounds("more than 2,000 manifests"));
-        }
+        self.check_room(1)?;
         if self.bytes > MAX_BYTES {
             return Err(Error::Bounds("more than 64 MiB of manifests"));
         }
         self.nodes.push(Node { manifest, role, tags });
         Ok(())
+    }
+
+    /// Sees to it that so many manifests more can be taken, before they are asked for.
+    ///
+    /// # Errors
+    /// That is more than is taken.
+    pub(super) fn check_room(&self, more: usize) -> Result<(), Error> {
+        let fits = self.nodes.len().saturating_add(more) <= MAX_MANIFESTS;
+        if fits { Ok(()) } else { Err(Error::Bounds("more than 2,000 manifests")) }
     }
 
     /// Takes `root` and every manifest below it.
@@ -90,12 +97,14 @@ impl<'a> Walk<'a> {
             if wanted.is_empty() {
                 return Ok(());
             }
+            self.check_room(wanted.len())?;
             let source = self.source;
-            let found: Vec<RawManifest> =
-                stream::iter(wanted).map(|child| child_of(source, child)).buffered(AT_ONCE).try_collect().await?;
+            let mut found = stream::iter(wanted).map(|child| child_of(source, child)).buffered(AT_ONCE);
             wanted = Vec::new();
-            for manifest in found {
+            // Taken as they come, so that never more than a few are held beyond what is taken.
+            while let Some(manifest) = found.try_next().await? {
                 wanted.extend(self.unseen_children(&manifest));
+                self.check_room(wanted.len())?;
                 self.add(manifest, below, Vec::new())?;
             }
         }
