@@ -24,7 +24,7 @@ pub fn open_regular(path: &Path) -> Result<Option<(File, u64)>, FileError> {
         if cfg!(not(unix)) && std::fs::symlink_metadata(path)?.is_symlink() {
             return Err(not_regular());
         }
-        let file = options.open(path).map_err(|error| if is_link(&error) { not_regular() } else { error })?;
+        let file = options.open(path).map_err(|error| if is_no_file(&error) { not_regular() } else { error })?;
         let metadata = file.metadata()?;
         if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_regular()) }
     };
@@ -60,13 +60,17 @@ pub fn read_following_links(path: &Path, at_most: u64) -> Result<Option<Vec<u8>>
 }
 
 fn read_opened(path: &Path, file: File, length: u64, at_most: u64) -> Result<Vec<u8>, FileError> {
-    let mut bytes = Vec::with_capacity(usize::try_from(length.min(at_most)).unwrap_or_default());
-    file.take(at_most.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::of("read", path))?;
-    if bytes.len() as u64 > at_most {
+    let too_long = || {
         let long = io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {at_most} bytes"));
-        return Err(FileError::new("read", path, long));
+        FileError::new("read", path, long)
+    };
+    if length > at_most {
+        return Err(too_long());
     }
-    Ok(bytes)
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    // It may grow meanwhile, and a device has no length.
+    file.take(at_most.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::of("read", path))?;
+    if bytes.len() as u64 > at_most { Err(too_long()) } else { Ok(bytes) }
 }
 
 /// Whether a directory is missing, or holds nothing but what is expected there and names that begin with a dot.
@@ -90,10 +94,10 @@ fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
 }
 
-/// Whether opening failed because the last part of the path is a symbolic link.
-fn is_link(error: &io::Error) -> bool {
+/// Whether opening failed because the last part of the path is a symbolic link, or a socket.
+fn is_no_file(error: &io::Error) -> bool {
     #[cfg(unix)]
-    return error.raw_os_error() == Some(libc::ELOOP);
+    return matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO));
     #[cfg(not(unix))]
     return {
         let _ = error;
