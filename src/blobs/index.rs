@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{not_locked, storage};
@@ -45,6 +46,15 @@ pub struct Index {
 pub struct Entry {
     descriptor: Descriptor,
     raw: Box<RawValue>,
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    /// Each entry is read whole before the next: the first that is none ends it, however many come.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let descriptor = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        Ok(Self { descriptor, raw })
+    }
 }
 
 impl Entry {
@@ -119,12 +129,11 @@ impl Index {
     fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
         let mut others: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(bytes)?;
         let manifests = others.remove("manifests");
-        let raw: Vec<Box<RawValue>> = match &manifests {
+        let entries = match &manifests {
             Some(manifests) => serde_json::from_str::<Option<_>>(manifests.get())?.unwrap_or_default(),
             None => Vec::new(),
         };
-        let entry = |raw: Box<RawValue>| Ok(Entry { descriptor: serde_json::from_str(raw.get())?, raw });
-        Ok(Self { others, entries: raw.into_iter().map(entry).collect::<serde_json::Result<_>>()? })
+        Ok(Self { others, entries })
     }
 
     fn bytes(&self) -> Result<Vec<u8>> {
