@@ -165,6 +165,7 @@ impl Exchange {
             let length = match (response.status().as_u16(), wanted.is_all()) {
                 (200, _) => {
                     wanted = ByteRange::ALL;
+                    self.check_length(&what, &response, blob.size)?;
                     blob.size
                 }
                 (206, false) if is_what_was_asked(&response, wanted, blob.size) => {
@@ -179,6 +180,18 @@ impl Exchange {
             };
             let reader = Reading { exchange: Arc::clone(self), what, length, seen: 0, turn };
             return Ok(BlobReader::new(wanted.from, reader.stream(response)));
+        }
+    }
+
+    /// Sees to it that a body which says how long it is will have the length that its descriptor says. Were it only
+    /// found at the end of the body, it would look like a connection that broke.
+    fn check_length(&self, what: &str, response: &Response, size: u64) -> Result<()> {
+        match response.length() {
+            Some(length) if length != size => {
+                let message = format!("{what} has {length} bytes, not the {size} that were announced");
+                Err(self.error(ErrorKind::Corrupt, message))
+            }
+            _ => Ok(()),
         }
     }
 }
