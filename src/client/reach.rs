@@ -47,8 +47,10 @@ impl Reach {
         };
         let tls = tls_settings(registry, &settings.certificate_folders)?;
         let outbound = |scheme: &str, tls| outbound(settings, scheme, tls);
+        // Where a plain registry leads, certificates count all the same, and ours is nobody's business.
+        let of_others = TlsSettings { certificates: Certificates::Verified, identity: None, ..tls.clone() };
         Ok(Self {
-            plain: outbound("http", TlsSettings::new(Certificates::Verified))?,
+            plain: outbound("http", of_others)?,
             tls: outbound("https", tls)?,
             way: AtomicU8::new(way),
             hinted: AtomicBool::new(open && way != UNKNOWN),
@@ -155,9 +157,6 @@ fn tls_settings(registry: &RemoteRegistry, folders: &[PathBuf]) -> Result<TlsSet
         TlsMode::Verify | TlsMode::PlainHttp => Certificates::Verified,
     };
     let mut tls = TlsSettings::new(certificates);
-    if registry.tls == TlsMode::PlainHttp {
-        return Ok(tls);
-    }
     if let Some(pem) = &registry.ca_cert {
         tls.authorities.push(pem.clone().into_bytes());
     }
