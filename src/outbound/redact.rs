@@ -44,8 +44,10 @@ pub fn url(url: &Url) -> String {
     }
     shown.push_str(url.path());
     let mut joint = '?';
-    for (name, _) in url.query_pairs() {
-        let _ = write!(shown, "{joint}{}=…", name.escape_debug());
+    for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        // What has no name is all value.
+        let name = pair.split_once('=').map_or(String::new(), |(name, _)| format!("{}=", name.escape_debug()));
+        let _ = write!(shown, "{joint}{name}…");
         joint = '&';
     }
     shown
@@ -87,6 +89,8 @@ mod tests {
         let signed: Url =
             format!("https://u:{CANARY}@s3.example/b/x?X-Amz-Signature={CANARY}&b=1#{CANARY}").parse().unwrap();
         assert_eq!(url(&signed), "https://s3.example/b/x?X-Amz-Signature=…&b=…");
+        let nameless: Url = format!("https://s3.example/x?{CANARY}&a=1&&{CANARY}").parse().unwrap();
+        assert_eq!(url(&nameless), "https://s3.example/x?…&a=…&…");
         for text in [signed.as_str(), &format!("u:{CANARY}@x"), &format!("http://a@{CANARY}@b/?q={CANARY}")] {
             assert!(!text_of_url(text).contains(CANARY), "{text}");
         }
