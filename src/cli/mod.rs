@@ -7,16 +7,17 @@ mod args;
 mod complete;
 mod signals;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::command::{CommandError, CommandResult, cannot};
 use crate::failure::{Failure, FailureKind};
-use crate::output::{ColorChoice, Console, ConsoleOptions};
+use crate::output::{ColorChoice, Console, ConsoleOptions, escape};
 use crate::session::{Session, SessionOptions};
 
 use args::{Cli, GlobalFlags};
@@ -27,7 +28,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     clap_complete::CompleteEnv::with_factory(complete::program).bin("tranship").complete();
     let cli = match read(words) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(error),
     };
     let console = Console::new(console_options(&cli.global));
     console.start_log();
@@ -43,13 +44,29 @@ fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
 }
 
 /// Prints clap's own message: help and version are results, everything else is wrong usage.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: clap::Error) -> ExitCode {
+    let error = shown(error);
     // Nobody is there to read it where this fails.
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         _ => ExitCode::from(2),
     }
+}
+
+/// The same message with the words of the command line made fit to be shown: they may be another's, by way of a script.
+fn shown(mut error: clap::Error) -> clap::Error {
+    let hostile: Vec<(ContextKind, String)> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(word) if matches!(escape(word), Cow::Owned(_)) => Some((kind, word.clone())),
+            _ => None,
+        })
+        .collect();
+    for (kind, word) in hostile {
+        error.insert(kind, ContextValue::String(escape(&word).into_owned()));
+    }
+    error
 }
 
 fn console_options(flags: &GlobalFlags) -> ConsoleOptions {
