@@ -34,3 +34,4 @@ pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+pub(crate) mod tunnel;

@@ -23,6 +23,8 @@ pub(crate) struct Output {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+    /// The most memory that it had at a time, in bytes, as of the last look before its end.
+    pub(crate) peak: u64,
     home: String,
 }
 
@@ -196,6 +198,12 @@ impl Running {
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
+    /// Sends a signal, if there is still somebody to get it.
+    pub(crate) fn signal_if_running(&self, name: &str) {
+        // Until it is waited for, its number is nobody else's.
+        let _ = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).stderr(Stdio::null()).status();
+    }
+
     /// Waits for the end.
     ///
     /// # Panics
@@ -203,7 +211,9 @@ impl Running {
     pub(crate) fn finish(mut self) -> Output {
         let until = Instant::now() + self.limit;
         let mut pause = Duration::from_millis(1);
+        let mut peak = 0;
         let status = loop {
+            peak = memory(self.child.id()).unwrap_or(0).max(peak);
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
@@ -214,10 +224,17 @@ impl Running {
                 panic!("not done after {:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}", self.limit);
             }
             std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(20));
+            pause = (pause * 2).min(Duration::from_millis(4));
         };
-        Output { code: status.code(), stdout: text(self.stdout), stderr: text(self.stderr), home: self.home }
+        Output { code: status.code(), stdout: text(self.stdout), stderr: text(self.stderr), peak, home: self.home }
     }
+}
+
+/// The most memory that a running process has had, in bytes.
+fn memory(id: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
 fn text(stream: JoinHandle<Vec<u8>>) -> String {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -78,6 +78,10 @@ pub(crate) enum Delivery {
     Silence,
     /// Exactly these bytes, then an orderly end.
     Raw(Vec<u8>),
+    /// The body, and so many bytes of this letter behind it, as chunks where no header says a length.
+    Flood(u8, u64),
+    /// The head, and so many bytes more of a header that does not end.
+    LongHead(u64),
 }
 
 impl Response {
@@ -153,6 +157,7 @@ struct Shared {
     tls: Option<Arc<ServerConfig>>,
     stopped: AtomicBool,
     connections: AtomicUsize,
+    flooded: AtomicU64,
     /// The open connections by number, to end them with the server.
     open: Mutex<HashMap<usize, TcpStream>>,
 }
@@ -167,6 +172,7 @@ impl Server {
             tls,
             stopped: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            flooded: AtomicU64::new(0),
             open: Mutex::new(HashMap::new()),
         });
         let server = Self { address, shared: Arc::clone(&shared) };
@@ -200,6 +206,11 @@ impl Server {
     /// How many connections have come in.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes of floods were taken, by the other side or by what lies between.
+    pub(crate) fn flooded(&self) -> u64 {
+        self.shared.flooded.load(Ordering::SeqCst)
     }
 }
 
@@ -304,6 +315,11 @@ impl Shared {
             _ => {}
         }
         let head = head_of(response);
+        if let Delivery::LongHead(length) = response.delivery {
+            write!(stream, "{}\r\nX-Long: ", head.first_line)?;
+            self.flood(stream, b'x', length, Framing::UntilClose)?;
+            return Ok(After::Ended);
+        }
         let framing = head.answer_framing(method);
         head.write(stream)?;
         let body = if framing == Framing::Length(0) { &[][..] } else { &response.body[..] };
@@ -312,6 +328,14 @@ impl Shared {
             Delivery::Chunked if framing == Framing::Chunked => Framing::Length(body.len() as u64)
                 .read(&mut io::Cursor::new(body), |piece| write_chunk(stream, piece).is_ok())
                 .and_then(|()| stream.write_all(b"0\r\n\r\n"))?,
+            Delivery::Flood(letter, length) if framing != Framing::Length(0) => {
+                if framing == Framing::Chunked {
+                    write_chunk(stream, body)?;
+                } else {
+                    stream.write_all(body)?;
+                }
+                self.flood(stream, letter, length, framing)?;
+            }
             Delivery::CutAfter(length) => {
                 stream.write_all(first(length))?;
                 return Ok(After::Ended);
@@ -342,6 +366,22 @@ impl Shared {
         Ok(if closes { After::Ended } else { After::GoesOn })
     }
 
+    /// Sends `length` bytes that are all the same, without having them.
+    fn flood(&self, stream: &mut impl Write, letter: u8, length: u64, framing: Framing) -> io::Result<()> {
+        let piece = vec![letter; 64 * 1024];
+        let mut left = length;
+        while left > 0 && !self.stopped.load(Ordering::SeqCst) {
+            let now = &piece[..usize::try_from(left).unwrap_or(usize::MAX).min(piece.len())];
+            match framing {
+                Framing::Chunked => write_chunk(stream, now)?,
+                Framing::Length(_) | Framing::UntilClose => stream.write_all(now)?,
+            }
+            left -= now.len() as u64;
+            self.flooded.fetch_add(now.len() as u64, Ordering::SeqCst);
+        }
+        if framing == Framing::Chunked { stream.write_all(b"0\r\n\r\n") } else { Ok(()) }
+    }
+
     /// Holds the connection open, saying nothing, until the server ends.
     fn wait_for_end(&self) -> After {
         while !self.stopped.load(Ordering::SeqCst) {
@@ -352,6 +392,10 @@ impl Shared {
 }
 
 fn write_chunk(stream: &mut impl Write, piece: &[u8]) -> io::Result<()> {
+    if piece.is_empty() {
+        // An empty chunk is the end.
+        return Ok(());
+    }
     write!(stream, "{:x}\r\n", piece.len())?;
     stream.write_all(piece)?;
     stream.write_all(b"\r\n")
@@ -359,9 +403,11 @@ fn write_chunk(stream: &mut impl Write, piece: &[u8]) -> io::Result<()> {
 
 fn head_of(response: &Response) -> Head {
     let mut headers = response.headers.clone();
-    if response.delivery == Delivery::Chunked {
+    let says_length = header(&headers, "content-length").is_some();
+    let unmeasured = matches!(response.delivery, Delivery::Flood(..)) && !says_length;
+    if response.delivery == Delivery::Chunked || unmeasured {
         headers.push(("Transfer-Encoding".to_owned(), "chunked".to_owned()));
-    } else if response.status != 204 && header(&headers, "content-length").is_none() {
+    } else if response.status != 204 && !says_length {
         headers.push(("Content-Length".to_owned(), response.body.len().to_string()));
     }
     Head { first_line: format!("HTTP/1.1 {} Scripted", response.status), headers }

@@ -185,6 +185,11 @@ impl Scripted {
         self.server.connections()
     }
 
+    /// How many bytes of floods were taken.
+    pub(crate) fn flooded(&self) -> u64 {
+        self.server.flooded()
+    }
+
     /// Puts an image there with all that it names, without a request.
     pub(crate) fn put(&self, repository: &str, image: &Image, tags: &[&str]) {
         let mut memory = self.registry.memory.lock().unwrap();
