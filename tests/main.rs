@@ -20,5 +20,7 @@ mod listing;
 mod quirks;
 mod registries;
 mod rules;
+mod tables;
 mod terminal;
 mod tls;
+mod threats;

@@ -20,6 +20,7 @@ pub(crate) mod scripted;
 pub(crate) mod server;
 pub(crate) mod skopeo;
 pub(crate) mod token_server;
+pub(crate) mod tunnel;
 
 use std::time::{Duration, Instant};
 
@@ -34,4 +35,3 @@ pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
-pub(crate) mod tunnel;
