@@ -105,10 +105,9 @@ fn s20_errors_of_1_gib() {
 #[test]
 fn s20_tokens_of_1_gib() {
     let realm = Scripted::start();
-    for body in [
-        flood(200, "application/json", "{\"token\":\"", b't'),
-        flood(401, "application/json", "{\"details\":\"", b'd'),
-    ] {
+    for body in
+        [flood(200, "application/json", "{\"token\":\"", b't'), flood(401, "application/json", "{\"details\":\"", b'd')]
+    {
         realm.behave();
         realm.rule(when("*", "/token"), Act::respond(body));
         let registry = Scripted::start();
@@ -167,9 +166,7 @@ fn s20_a_head_that_does_not_end() {
     let (failed, registry) = compared(&["inspect", "REGISTRY/app:v1"], when("*", "/manifests/"), Act::respond(long));
     failed.code(5);
     little_was_read(&registry);
-    let many = (0..5_000).fold(Response::new(200), |response, number| {
-        response.header(&format!("X-{number}"), "y")
-    });
+    let many = (0..5_000).fold(Response::new(200), |response, number| response.header(&format!("X-{number}"), "y"));
     let (failed, _) = compared(&["inspect", "REGISTRY/app:v1"], when("*", "/manifests/"), Act::respond(many));
     failed.code(5);
 }
@@ -177,7 +174,8 @@ fn s20_a_head_that_does_not_end() {
 #[test]
 fn s20_compressed_documents_are_not_blown_up() {
     let bomb = gzip(&vec![b' '; 3 << 20]);
-    let compressed = Response::new(200).header("Content-Type", OCI_MANIFEST).header("Content-Encoding", "gzip").body(bomb);
+    let compressed =
+        Response::new(200).header("Content-Type", OCI_MANIFEST).header("Content-Encoding", "gzip").body(bomb);
     let (failed, registry) =
         compared(&["inspect", "REGISTRY/app:v1"], when("GET", "/manifests/"), Act::respond(compressed));
     failed.code(6);

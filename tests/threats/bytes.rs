@@ -91,12 +91,18 @@ fn s18_a_header_proves_nothing() {
     nothing_arrives(&registry, &[3, 6]);
     registry.put("app", &other, &[]);
     let swapped = whole.manifest.clone();
-    registry.rule(when("GET", &format!("/manifests/{}", other.digest())), Act::answer(move |_| {
-        Response::new(200)
-            .header("Content-Type", &swapped.media_type)
-            .header("Docker-Content-Digest", "sha256:0000000000000000000000000000000000000000000000000000000000000000")
-            .body(swapped.bytes.clone())
-    }));
+    registry.rule(
+        when("GET", &format!("/manifests/{}", other.digest())),
+        Act::answer(move |_| {
+            Response::new(200)
+                .header("Content-Type", &swapped.media_type)
+                .header(
+                    "Docker-Content-Digest",
+                    "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+                )
+                .body(swapped.bytes.clone())
+        }),
+    );
     nothing_arrives(&registry, &[6]);
     let silent = registry_with(&whole);
     silent.rule(when("*", ""), Act::without_header("Docker-Content-Digest"));

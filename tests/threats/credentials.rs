@@ -32,8 +32,19 @@ fn s29_names_of_helpers_are_names_and_nothing_else() {
     registry.put("app", &image().build(), &["v1"]);
     let image = format!("{}/app:v1", registry.address());
     let names = [
-        "../../evil", "/bin/sh", "a/b", "a b", "-c", "--help", "x;touch pwned", "$(touch pwned)", "`touch pwned`",
-        "a\nb", "a\u{0}b", "é", "x|y",
+        "../../evil",
+        "/bin/sh",
+        "a/b",
+        "a b",
+        "-c",
+        "--help",
+        "x;touch pwned",
+        "$(touch pwned)",
+        "`touch pwned`",
+        "a\nb",
+        "a\u{0}b",
+        "é",
+        "x|y",
     ];
     for name in names {
         for key in ["credHelpers", "credsStore"] {

@@ -94,7 +94,8 @@ fn s16_digests_that_headers_and_lists_name_are_as_good_as_none() {
 
     let bad = json!({"mediaType": OCI_MANIFEST, "digest": "sha256:../../x", "size": 10});
     let list = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [bad]});
-    registry.rule(when("GET", "/referrers/"), Act::respond(Response::json(200, &list).header("Content-Type", OCI_INDEX)));
+    registry
+        .rule(when("GET", "/referrers/"), Act::respond(Response::json(200, &list).header("Content-Type", OCI_INDEX)));
     copy(&program, &registry).code(6);
 }
 

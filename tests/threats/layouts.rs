@@ -91,7 +91,11 @@ fn s25_nor_as_the_index_or_the_marker() {
         let path = program.home().join("layout").join(name);
         let honest = std::fs::read(&path).unwrap();
         for (what, put) in impostors(&program, &honest) {
-            if path.is_dir() { std::fs::remove_dir(&path).unwrap() } else { std::fs::remove_file(&path).unwrap() }
+            if path.is_dir() {
+                std::fs::remove_dir(&path).unwrap()
+            } else {
+                std::fs::remove_file(&path).unwrap()
+            }
             put(&path);
             for words in [&["copy", "oci:layout", "store:app:v1"][..], &["copy", "store:other:v1", "oci:layout:new"]] {
                 let failed = run_once(&program, words);

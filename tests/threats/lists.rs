@@ -202,9 +202,10 @@ fn s12_an_index_that_lists_itself_is_not_what_its_digest_says() {
         {"mediaType": OCI_INDEX, "digest": made_up, "size": 300},
     ]});
     let body = document.to_string();
-    registry.rule(when("*", "/manifests/"), Act::answer(move |_| {
-        Response::new(200).header("Content-Type", OCI_INDEX).body(body.clone())
-    }));
+    registry.rule(
+        when("*", "/manifests/"),
+        Act::answer(move |_| Response::new(200).header("Content-Type", OCI_INDEX).body(body.clone())),
+    );
     let program = program_of(&[]);
     let layout = format!("oci:{}:x", program.path("layout"));
     let failed = run_once(&program, &["copy", &format!("{}/app:v1", registry.address()), &layout]).code(6);
@@ -219,7 +220,8 @@ fn s12_an_index_of_thousands_is_not_read_to_its_end() {
         Content::new("application/vnd.oci.image.manifest.v1+json", number.to_string()).descriptor()
     };
     let entries: Vec<Value> = (0..9_000).map(entry).collect();
-    let root = Content::new(OCI_INDEX, json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string());
+    let root =
+        Content::new(OCI_INDEX, json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string());
     registry.put_manifest("app", &root, &["v1"]);
     let program = program_of(&[]);
     let layout = format!("oci:{}:x", program.path("layout"));

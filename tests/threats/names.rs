@@ -22,7 +22,9 @@ fn asked_for(program: &mut Program, reference: &str) -> (Option<i32>, Vec<String
 #[test]
 fn s34_a_reference_means_one_place() {
     let mut program = program_of(&[]);
-    program.configure("settings: {default-remote-registry: default.example/mirror}\nremote-registries:\n- address: short\n");
+    program.configure(
+        "settings: {default-remote-registry: default.example/mirror}\nremote-registries:\n- address: short\n",
+    );
     let cases = [
         ("docker.io/library/x", "registry-1.docker.io:443"),
         ("docker.io/x", "registry-1.docker.io:443"),
@@ -45,10 +47,35 @@ fn s34_a_reference_means_one_place() {
     let long = "a/".repeat(130) + "a";
     let upper = "a.example/UPPER".to_owned();
     for reference in [
-        "a/b:5000/c", "a.example:x/c", "a.example:99999/c", "a.example/c:", "a.example/c@", "a.example/c@sha256:abc",
-        "a.example/../c", "a.example//c", "a.example/c/", "/c", ".", "a.example/.c", "https://a.example/c",
-        "user@a.example/c", "a.example/c d", "a.example/c?x=y", "a.example/c#x", "a.example/c%2fd", "", " ", "-c",
-        "a..example/c", "a_b.example/c", "[::1/c", "[::g]/c", "a.example/\u{441}", "\u{430}.example/c", &long, &upper,
+        "a/b:5000/c",
+        "a.example:x/c",
+        "a.example:99999/c",
+        "a.example/c:",
+        "a.example/c@",
+        "a.example/c@sha256:abc",
+        "a.example/../c",
+        "a.example//c",
+        "a.example/c/",
+        "/c",
+        ".",
+        "a.example/.c",
+        "https://a.example/c",
+        "user@a.example/c",
+        "a.example/c d",
+        "a.example/c?x=y",
+        "a.example/c#x",
+        "a.example/c%2fd",
+        "",
+        " ",
+        "-c",
+        "a..example/c",
+        "a_b.example/c",
+        "[::1/c",
+        "[::g]/c",
+        "a.example/\u{441}",
+        "\u{430}.example/c",
+        &long,
+        &upper,
     ] {
         let (code, targets) = asked_for(&mut program, reference);
         assert_eq!((code, targets), (Some(2), Vec::new()), "{reference}");
@@ -126,13 +153,16 @@ fn s36_a_tag_that_is_another_thing_at_every_look() {
     }
     let turns = AtomicUsize::new(0);
     let all: Vec<_> = images.iter().map(|image| image.manifest.clone()).collect();
-    registry.rule(when("*", "/manifests/v1"), Act::answer(move |_| {
-        let manifest = &all[turns.fetch_add(1, Ordering::SeqCst) % all.len()];
-        Response::new(200)
-            .header("Content-Type", &manifest.media_type)
-            .header("Docker-Content-Digest", &manifest.digest)
-            .body(manifest.bytes.clone())
-    }));
+    registry.rule(
+        when("*", "/manifests/v1"),
+        Act::answer(move |_| {
+            let manifest = &all[turns.fetch_add(1, Ordering::SeqCst) % all.len()];
+            Response::new(200)
+                .header("Content-Type", &manifest.media_type)
+                .header("Docker-Content-Digest", &manifest.digest)
+                .body(manifest.bytes.clone())
+        }),
+    );
     let program = program_of(&[]);
     let image = format!("{}/app:v1", registry.address());
     for words in [&["copy", image.as_str(), "store:app:v1", "-q"][..], &["pull", &image, "-q"]] {
@@ -152,10 +182,22 @@ fn s40_names_cannot_break_out_of_a_request() {
     let address = registry.address();
     let program = program_of(&[]);
     for bad in [
-        "\r\nX-Evil: 1", "%0d%0aX-Evil:%201", "\nGET /v2/ HTTP/1.1", "%00", "/../../v2/_catalog", "?n=1", "#x", " HTTP/1.1",
-        "\u{10d}", "@sha256:\r\n", "%2e%2e", "\\..\\x",
+        "\r\nX-Evil: 1",
+        "%0d%0aX-Evil:%201",
+        "\nGET /v2/ HTTP/1.1",
+        "%00",
+        "/../../v2/_catalog",
+        "?n=1",
+        "#x",
+        " HTTP/1.1",
+        "\u{10d}",
+        "@sha256:\r\n",
+        "%2e%2e",
+        "\\..\\x",
     ] {
-        for reference in [format!("{address}/app{bad}"), format!("{address}/app:v1{bad}"), format!("{address}{bad}/app")] {
+        for reference in
+            [format!("{address}/app{bad}"), format!("{address}/app:v1{bad}"), format!("{address}{bad}/app")]
+        {
             for command in ["resolve", "inspect", "pull"] {
                 let ended = run_once(&program, &[command, &reference]);
                 assert_eq!(ended.code, Some(2), "{reference:?}: {}", ended.shown());

@@ -67,7 +67,10 @@ fn s04_only_the_same_origin_sees_the_credential_again() {
                 registry.behave();
                 registry.forget_requests();
                 registry.rule(when("*", kind), Act::redirect_to(status, &elsewhere.url()));
-                let layout = format!("oci:{}:app", program.path(&format!("{}-{}", kind.trim_matches('/'), elsewhere.address().replace(':', "-"))));
+                let layout = format!(
+                    "oci:{}:app",
+                    program.path(&format!("{}-{}", kind.trim_matches('/'), elsewhere.address().replace(':', "-")))
+                );
                 run_once(&program, &["copy", &source, &layout]).success();
                 assert!(registry.requests().iter().all(|request| request.header("authorization").is_some()));
                 assert!(elsewhere.count("GET", kind) > 0);
@@ -75,9 +78,10 @@ fn s04_only_the_same_origin_sees_the_credential_again() {
             }
         }
         registry.behave();
-        registry.rule(when("GET", "/blobs/sha256").times(3), Act::answer(move |request| {
-            Response::new(status).header("Location", &format!("{}?there", request.target))
-        }));
+        registry.rule(
+            when("GET", "/blobs/sha256").times(3),
+            Act::answer(move |request| Response::new(status).header("Location", &format!("{}?there", request.target))),
+        );
         registry.forget_requests();
         copy(&program, &source).success();
         let redirected: Vec<_> =

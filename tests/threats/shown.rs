@@ -11,11 +11,13 @@ use crate::support::scripted::{Act, Scripted, when};
 use crate::support::server::Response;
 
 /// Sets the clipboard, clears the screen, overwrites the line, turns the direction of text, breaks the line, hides.
-const HOSTILE: &str = "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\rok\u{8}\u{9b}31m\u{202e}txet\u{2066}\nfake line\u{200b}\u{7f}";
+const HOSTILE: &str =
+    "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\rok\u{8}\u{9b}31m\u{202e}txet\u{2066}\nfake line\u{200b}\u{7f}";
 
 /// The characters that must not come through.
 fn is_active(c: char) -> bool {
-    (c.is_control() && c != '\n') || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[track_caller]
@@ -87,7 +89,10 @@ fn s27_what_an_image_says_of_itself_is_shown_and_does_nothing() {
     let shown = program.run(&["inspect", &name("v1")]).success();
     assert!(shown.stdout.contains(r"\u{1b}]52;c;ZXZpbA=="), "{}", shown.stdout);
     let exact = program.run(&["inspect", &name("v1"), "-o", "json"]).success().json().to_string();
-    assert!(exact.contains(&json!(HOSTILE).to_string().trim_matches('"').to_owned()), "the same text is in the document");
+    assert!(
+        exact.contains(&json!(HOSTILE).to_string().trim_matches('"').to_owned()),
+        "the same text is in the document"
+    );
 }
 
 #[test]
@@ -198,10 +203,7 @@ fn s28_one_record_is_one_line() {
     let registry = Scripted::start();
     registry.put("app", &hostile_image(), &["v1"]);
     let tags = ["v1", "a\nb", "c\r\nd", "e\u{0}f", "g,h", "\"i\"", "", "../x", "v2"];
-    registry.rule(
-        when("GET", "/tags/list"),
-        Act::respond(Response::json(200, &json!({"name": "app", "tags": tags}))),
-    );
+    registry.rule(when("GET", "/tags/list"), Act::respond(Response::json(200, &json!({"name": "app", "tags": tags}))));
     let names = ["app", "x\ny", "../../etc", "UPPER", "ok/two"];
     registry.rule(when("GET", "/_catalog"), Act::respond(Response::json(200, &json!({"repositories": names}))));
     let program = program_of(&[]);

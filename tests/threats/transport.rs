@@ -1,8 +1,6 @@
 //! What lies between: certificates, plain HTTP, proxies.
 
-use super::{
-    CANARY, USER, program_of, run_once, tells_on_us, through, trust_file, was_left_alone, was_told_nothing,
-};
+use super::{CANARY, USER, program_of, run_once, tells_on_us, through, trust_file, was_left_alone, was_told_nothing};
 use crate::support::certificates::{Authority, LOOPBACK};
 use crate::support::images::image;
 use crate::support::scripted::{Act, Scripted, when};
@@ -45,7 +43,9 @@ fn s37_skip_verify_is_for_the_registry_that_it_is_said_of() {
     run_once(&program, &["copy", &name(&one), &name(&two), "--tls", "skip-verify"]).success();
     let led = Scripted::settings().ip("127.0.0.2").tls(authority.server(&LOOPBACK)).start();
     one.rule(when("GET", "/blobs/"), Act::redirect_to(307, &led.url()));
-    run_once(&program, &["copy", &name(&one), "store:new:v1", "--tls", "skip-verify"]).code(5).says("cannot be trusted");
+    run_once(&program, &["copy", &name(&one), "store:new:v1", "--tls", "skip-verify"])
+        .code(5)
+        .says("cannot be trusted");
     assert_eq!(led.requests().len(), 0);
 }
 

@@ -11,10 +11,7 @@ use crate::support::server::{Request, Response};
 fn push(program: &Program, registry: &Scripted) -> Output {
     let source = Scripted::start();
     source.put("app", &image().build(), &["v1"]);
-    run_once(
-        program,
-        &["copy", &format!("{}/app:v1", source.address()), &format!("{}/app:v1", registry.address())],
-    )
+    run_once(program, &["copy", &format!("{}/app:v1", source.address()), &format!("{}/app:v1", registry.address())])
 }
 
 #[test]

@@ -49,16 +49,22 @@ fn s15_no_secret_is_in_what_is_said() {
     registry.put("app", &one, &["v1"]);
     storage.put("app", &one, &[]);
     let signed = storage.url();
-    registry.rule(when("GET", "/blobs/"), Act::answer(move |request| {
-        let place = format!("{signed}{}?X-Amz-Signature={CANARY}&sig={CANARY}", request.target);
-        Response::new(307).header("Location", &place).header("Set-Cookie", &format!("a={CANARY}"))
-    }));
-    registry.rule(when("POST", "/uploads/"), Act::change(|_, response| {
-        let place = response.headers.iter().find(|(name, _)| name == "Location").map(|(_, value)| value.clone());
-        let place = place.unwrap_or_default();
-        let joint = if place.contains('?') { '&' } else { '?' };
-        response.header("Location", &format!("{place}{joint}_state={CANARY}")).header("X-Secret", CANARY)
-    }));
+    registry.rule(
+        when("GET", "/blobs/"),
+        Act::answer(move |request| {
+            let place = format!("{signed}{}?X-Amz-Signature={CANARY}&sig={CANARY}", request.target);
+            Response::new(307).header("Location", &place).header("Set-Cookie", &format!("a={CANARY}"))
+        }),
+    );
+    registry.rule(
+        when("POST", "/uploads/"),
+        Act::change(|_, response| {
+            let place = response.headers.iter().find(|(name, _)| name == "Location").map(|(_, value)| value.clone());
+            let place = place.unwrap_or_default();
+            let joint = if place.contains('?') { '&' } else { '?' };
+            response.header("Location", &format!("{place}{joint}_state={CANARY}")).header("X-Secret", CANARY)
+        }),
+    );
     wants_token_of(&registry, &format!("{}/token", realm.url()));
     let mut program = program_of(&[]);
     program.set("TRANSHIP_SECRET_CI_BOB_USERNAME", USER);
