@@ -16,6 +16,7 @@ mod harness;
 mod home;
 mod layouts;
 mod listing;
+
 mod proxies;
 mod quirks;
 mod registries;

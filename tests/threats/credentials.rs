@@ -52,8 +52,8 @@ fn s29_names_of_helpers_are_names_and_nothing_else() {
             // Wherever the name would lead, something waits there that leaves a trace.
             helper(&mut program, "docker-credential-evil", "#!/bin/sh\ntouch \"$HOME/pwned\"\n");
             std::fs::copy(program.home().join("bin/docker-credential-evil"), program.home().join("evil")).unwrap();
-            let named = if key == "credsStore" { json!(name) } else { json!({registry.address(): name}) };
-            docker_file(&program, &json!({key: named}));
+            let entry = if key == "credsStore" { json!(name) } else { json!({registry.address(): name}) };
+            docker_file(&program, &json!({key: entry}));
             let failed = run_once(&program, &["resolve", &image]).code(4);
             failed.says("cannot name a credential helper");
             assert!(!program.home().join("pwned").exists());

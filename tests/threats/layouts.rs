@@ -36,7 +36,10 @@ fn write_index(root: &Path, index: &Value) {
 const IMPOSTORS: usize = 9;
 
 /// What can stand in the place of a file.
-fn impostors(program: &Program, honest: &[u8]) -> Vec<(&'static str, Box<dyn Fn(&Path)>)> {
+/// What stands where a blob should, and how it comes to be there.
+type Impostor = (&'static str, Box<dyn Fn(&Path)>);
+
+fn impostors(program: &Program, honest: &[u8]) -> Vec<Impostor> {
     let (elsewhere, fifo) = (program.home().join("elsewhere"), program.home().join("fifo"));
     std::fs::write(&elsewhere, honest).unwrap();
     if !fifo.exists() {
@@ -92,9 +95,9 @@ fn s25_nor_as_the_index_or_the_marker() {
         let honest = std::fs::read(&path).unwrap();
         for (what, put) in impostors(&program, &honest) {
             if path.is_dir() {
-                std::fs::remove_dir(&path).unwrap()
+                std::fs::remove_dir(&path).unwrap();
             } else {
-                std::fs::remove_file(&path).unwrap()
+                std::fs::remove_file(&path).unwrap();
             }
             put(&path);
             for words in [&["copy", "oci:layout", "store:app:v1"][..], &["copy", "store:other:v1", "oci:layout:new"]] {
