@@ -130,6 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn every_command_shows_an_example() {
+        fn check(command: &clap::Command, name: &str) {
+            for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+                let name = format!("{name} {}", below.get_name());
+                let help = below.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains("Example") && help.contains(&name), "{name}: {help}");
+                check(below, &name);
+            }
+        }
+        check(&Cli::command(), "tranship");
+    }
+
+    #[test]
     fn times() {
         assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));

@@ -26,7 +26,7 @@ pub(crate) enum SecretCommand {
         after_help = "Examples:\n  $ tranship secret set registry-credentials/hub --username bob\n  Password:\n  \
         $ printf %s \"$TOKEN\" | tranship secret set registry-credentials/ghcr --token-stdin\n  \
         $ tranship secret set registry-credentials/hub password=- --merge < password.txt\n  \
-        $ tranship secret set registry-credentials/tls --data-stdin <<EOF\n  data: {username: bob}\n  EOF"
+        $ tranship secret set registry-credentials/deploy --data-stdin < secret.yaml"
     )]
     Set(SetArgs),
     /// List the secrets of a vault

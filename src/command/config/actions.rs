@@ -7,8 +7,11 @@ use crate::command::flags::{ContentFlags, RegistryFlags};
 use crate::command::{CommandResult, pull};
 use crate::session::Session;
 
+const EXAMPLE: &str = "Example:\n  $ tranship config do image-registry pull --image docker.io/library/alpine:3.20";
+
 /// What `config do` can act on.
 #[derive(Subcommand, Debug)]
+#[command(after_help = EXAMPLE)]
 pub(crate) enum DoCommand {
     /// Work on images
     #[command(subcommand)]
@@ -17,11 +20,10 @@ pub(crate) enum DoCommand {
 
 /// The actions on images.
 #[derive(Subcommand, Debug)]
+#[command(after_help = EXAMPLE)]
 pub(crate) enum ImageRegistryAction {
     /// Bring an image from a remote registry into the home
-    #[command(
-        after_help = "Example:\n  $ tranship config do image-registry pull --image docker.io/library/alpine:3.20"
-    )]
+    #[command(after_help = EXAMPLE)]
     Pull(PullAction),
     /// Show what a remote registry has under a name, of a repository every tag
     #[command(after_help = "Example:\n  \

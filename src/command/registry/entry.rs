@@ -41,7 +41,7 @@ pub(super) struct EntryFlags {
     #[arg(long, value_name = "MODE", value_parser = tls_mode())]
     tls: Option<TlsMode>,
 
-    /// Let this place see the registry's credentials too, e.g. <https://auth.corp.example> (repeatable)
+    /// Let this place see the registry's credentials too, e.g. `https://auth.corp.example` (repeatable)
     #[arg(long = "token-realm", value_name = "URL")]
     token_realms: Vec<Url>,
 
