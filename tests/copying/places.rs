@@ -71,7 +71,7 @@ fn content_is_read_from_a_configured_mirror_and_tags_from_the_registry() {
     let source = format!("{}/a:v1", relay.address());
     pair.program.run(&["copy", "--attached", "none", &source, &pair.destination("b:v1")]).success();
     assert!(pair.arrived().holds("b", &image));
-    assert_eq!(relay.lines(), ["HEAD /v2/a/manifests/v1"], "the mirror had the rest");
+    assert_eq!(relay.lines(), ["GET /v2/a/manifests/v1"], "the mirror had the rest");
     assert_eq!(asked.count("GET", "/blobs/"), 3);
 
     // A mirror that is gone is left out, with a warning.

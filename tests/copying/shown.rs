@@ -131,7 +131,7 @@ fn errors() {
     --- stdout
     --- stderr
     error: cannot copy `127.0.0.1:PORT/none:latest` to `127.0.0.1:PORT/b:latest`
-      because: there is no `127.0.0.1:PORT/none:latest`
+      because: the registry does not have the manifest 127.0.0.1:PORT/none:latest: MANIFEST_UNKNOWN, manifest unknown (HTTP 404)
     hint: see what is there: `tranship tags 127.0.0.1:PORT/none`
     ");
     insta::assert_snapshot!(pair.program.run(&["copy", "http://x/a", &pair.destination("b")]).shown(), @r"

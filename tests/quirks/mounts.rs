@@ -19,7 +19,7 @@ fn q41_mount_always_names_its_source() {
     };
     registry.rule(when("POST", "mount="), Act::answer_if(strict));
     let output = copy(&Program::new(), &at(&registry, "a:v1"), &at(&registry, "b:v1")).success();
-    assert!(output.stdout.contains("3 mounted"), "{}", output.shown());
+    assert!(output.stdout.contains("3 blobs mounted"), "{}", output.shown());
     assert!(registry.holds("b", &image));
     let mounts = registry.requests().into_iter().filter(|request| request.query("mount").is_some());
     assert!(mounts.map(|request| request.query("from")).all(|from| from.as_deref() == Some("a")));
@@ -31,7 +31,7 @@ fn q42_a_mount_that_is_not_done_is_the_upload() {
     let registry = Scripted::settings().without(Ability::Mount).start();
     registry.put("a", &image, &["v1"]);
     let output = copy(&Program::new(), &at(&registry, "a:v1"), &at(&registry, "b:v1")).success();
-    assert!(output.stdout.contains("3 sent"), "{}", output.shown());
+    assert!(output.stdout.contains("3 blobs sent"), "{}", output.shown());
     assert!(registry.holds("b", &image));
     assert_eq!((registry.count("POST", ""), registry.open_uploads()), (3, 0), "{:?}", registry.lines());
 }
@@ -99,7 +99,7 @@ fn q61_a_repository_that_does_not_exist_has_no_blobs_to_ask_for() {
     registry.put("b", &other, &[]);
     registry.rule(when("GET", "/tags/list"), Act::respond(Response::json(200, &serde_json::json!({"tags": []}))));
     let output = copy(&Program::new(), &at(&source, "a:v1"), &at(&registry, "b:v1")).success();
-    assert!(output.stdout.contains("3 there"), "{}", output.shown());
+    assert!(output.stdout.contains("3 blobs there"), "{}", output.shown());
 }
 
 /// Another image with the same blobs.
