@@ -123,15 +123,6 @@ pub trait ImageDestination: Send + Sync {
     /// As [`ImageSource::resolve`].
     async fn resolve(&self, repository: &RepositoryName, selector: &Selector) -> Result<Option<Descriptor>>;
 
-    /// Whether a manifest that is there, and gets no tag, is kept for its own sake. A place that collects what
-    /// nothing names has to be told of it by a push.
-    ///
-    /// # Errors
-    /// As [`ImageSource::resolve`].
-    async fn keeps(&self, _repository: &RepositoryName, _digest: &Digest) -> Result<bool> {
-        Ok(true)
-    }
-
     /// Looks whether a blob is there, and changes nothing: for `--dry-run`.
     ///
     /// # Errors

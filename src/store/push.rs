@@ -31,11 +31,6 @@ impl ImageDestination for Store {
         ImageSource::resolve(self, repository, selector).await
     }
 
-    async fn keeps(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool> {
-        let (repository, digest) = (repository.clone(), digest.clone());
-        self.with(move |shared| Ok(shared.repository(&repository).is_named(&digest))).await
-    }
-
     async fn has_blob(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<bool> {
         let (repository, blob) = (repository.clone(), blob.clone());
         self.with(move |shared| shared.has_blob(&repository, &blob)).await

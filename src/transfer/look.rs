@@ -84,14 +84,10 @@ pub(super) async fn look(source: &Source, destination: &Destination, options: &O
         }
         None => None,
     };
-    let kept = match &there {
-        Some(there) if destination.tags.is_empty() => destination.keeps(&there.digest).await?,
-        there => there.is_some(),
-    };
     Ok(Sight {
         lacking,
         content_held: there.is_some() || same_repository,
-        root_held: kept || same_repository && !aim.made_here,
+        root_held: there.is_some() || same_repository && !aim.made_here,
         media_type: there.map(|there| there.media_type),
         aim,
     })

@@ -72,14 +72,6 @@ impl Destination {
         }
     }
 
-    /// Whether a manifest that is there needs no tag to stay.
-    ///
-    /// # Errors
-    /// As [`ImageDestination::keeps`].
-    pub(super) async fn keeps(&self, digest: &Digest) -> Result<bool, Error> {
-        self.registry.keeps(&self.repository, digest).await.map_err(|error| self.failed(error))
-    }
-
     /// Whether `source` is an image of this very repository.
     pub(super) fn is_repository_of(&self, source: &Source) -> bool {
         self.shares_place_with(source) && self.repository == source.repository
