@@ -248,13 +248,25 @@ impl Exchange {
             if response.status() != StatusCode::UNAUTHORIZED || !response.is_home() {
                 return Ok(response);
             }
-            let Some(next) = self.challenged(&response, &proof, &scopes, effort).await? else { return Ok(response) };
+            let Some(next) = self.challenged(&response, &proof, &scopes, effort).await? else {
+                return self.in_full(call, &proof, response).await;
+            };
             drop(ahead.take());
             if once {
                 return Err(self.error(ErrorKind::Cut, "the registry wants a new token in the middle of an upload"));
             }
             effort = next;
         }
+    }
+
+    /// A refusal with its reason: that of a HEAD has no body, so the same is asked by GET, once.
+    async fn in_full(&self, mut call: Call, proof: &Proof, refusal: Response) -> Result<Response> {
+        if call.method != Method::HEAD {
+            return Ok(refusal);
+        }
+        call.method = Method::GET;
+        let reached = self.reach.send(|outbound| call.request(outbound, proof)).await;
+        Ok(reached.map_or(refusal, |reached| reached.response))
     }
 
     /// Tells the user what the registry warns of, each once (distribution-spec 1.1, "Warnings").

@@ -79,7 +79,7 @@ impl Exchange {
             }
             404 | 410 => return Ok(None),
             403 if forbidden == Forbidden::IsAbsent => return Ok(None),
-            // Everything that could be shown was shown: another request would be refused in the same way.
+            // Everything that could be shown was shown.
             401 => return Err(self.refused(&self.named(repository, selector), response).await),
             // It was tried often enough.
             429 | 500 | 502..=599 => {

@@ -38,7 +38,7 @@ fn a_password_is_shown_once_it_is_asked_for() {
     let output = configured(docker_registry::PASSWORD).run(&["resolve", &name]).success();
     assert_eq!(output.lines(), [format!("{name}@{}", image.digest())]);
     let output = configured("canary").run(&["resolve", &name]).code(4);
-    output.says("(HTTP 401)").says("hint: check the credential: `tranship secret show test/alice`");
+    output.says("UNAUTHORIZED").says("hint: check the credential: `tranship secret show test/alice`");
     let output = configured(docker_registry::PASSWORD).run(&["resolve", &name, "--anonymous"]).code(4);
     output.says(&format!("hint: run `tranship login {}`", server.address()));
 }
