@@ -17,6 +17,7 @@ mod home;
 mod layouts;
 mod listing;
 
+mod mirrors;
 mod proxies;
 mod quirks;
 mod registries;

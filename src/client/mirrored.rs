@@ -155,10 +155,10 @@ impl ImageSource for Mirrored {
         self.origin.blob(repository, blob, range).await
     }
 
-    fn distrust(&self, blob: &Digest) {
+    fn distrust(&self, blob: &Digest, because: &Error) {
         let mirror = self.opened().remove(blob).and_then(|number| self.mirrors.get(number));
         if let Some(mirror) = mirror {
-            self.bench(mirror, &Error::new(ErrorKind::Corrupt, format!("{blob} came wrong from there")));
+            self.bench(mirror, because);
         }
     }
 

@@ -76,9 +76,9 @@ pub trait ImageSource: Send + Sync {
     /// `NotFound`, and whatever opening can meet; reading meets more.
     async fn blob(&self, repository: &RepositoryName, blob: &Descriptor, range: ByteRange) -> Result<BlobReader>;
 
-    /// Is told that a blob that was read here is not what its digest says, before it is opened once more. A place
-    /// that has it from several others turns away from the one that it came from.
-    fn distrust(&self, _blob: &Digest) {}
+    /// Is told that a blob that was opened here came wrong, or comes no further, before it is opened once more. A
+    /// place that has it from several others turns away from the one that it came from.
+    fn distrust(&self, _blob: &Digest, _because: &Error) {}
 
     /// Lists what refers to `subject`, of one artifact type where one is given. Nothing is an empty list.
     ///

@@ -16,13 +16,26 @@ use crate::image::{RegistryAddress, RepositoryName};
 use crate::outbound::{self, Retries, Timeouts};
 use crate::output::Console;
 
-/// Which client serves a request: one per registry, credential and TLS treatment.
+/// Which client serves a request: one per registry, role, credential and TLS treatment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ClientKey {
     registry: RegistryAddress,
+    role: Role,
     credential: Option<String>,
     tls: Option<TlsMode>,
 }
+
+/// As what a registry is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Role {
+    /// As itself.
+    Registry,
+    /// In place of another, which can be asked as well.
+    Mirror,
+}
+
+/// How often a mirror is asked at most: others have what it does not hand out.
+const TRIES_OF_MIRROR: u32 = 2;
 
 impl Session {
     /// The client of a registry, with the credential for a repository there, or for the registry as a whole.
@@ -35,9 +48,33 @@ impl Session {
         repository: Option<&RepositoryName>,
         access: &Access,
     ) -> Result<Arc<Client>, SessionError> {
+        self.client_as(Role::Registry, registry, repository, access).await
+    }
+
+    /// The client of a registry in a role.
+    ///
+    /// # Errors
+    /// As [`Session::client`].
+    pub(super) async fn client_as(
+        &self,
+        role: Role,
+        registry: &RegistryAddress,
+        repository: Option<&RepositoryName>,
+        access: &Access,
+    ) -> Result<Arc<Client>, SessionError> {
         let entry = self.entry(registry, access)?;
         let chosen = self.chosen(&entry, repository, access).await?;
-        self.client_as(entry, chosen, access)
+        let (registry, credential) = (entry.address.clone(), chosen.name.clone());
+        let key = ClientKey { registry, role, credential, tls: access.tls };
+        if let Some(client) = self.clients().get(&key) {
+            return Ok(Arc::clone(client));
+        }
+        let mut settings = self.client_settings(entry, chosen)?;
+        if role == Role::Mirror {
+            settings.retries.tries = settings.retries.tries.min(TRIES_OF_MIRROR);
+        }
+        let client = Arc::new(Client::new(settings)?);
+        Ok(Arc::clone(self.clients().entry(key).or_insert(client)))
     }
 
     /// A client that tries a credential: it uses no token that was kept, because that would prove nothing.
@@ -52,15 +89,6 @@ impl Session {
     ) -> Result<Client, SessionError> {
         let settings = self.client_settings(self.entry(registry, access)?, chosen)?;
         Ok(Client::new(ClientSettings { keep_tokens: false, ..settings })?)
-    }
-
-    fn client_as(&self, entry: RemoteRegistry, chosen: Chosen, access: &Access) -> Result<Arc<Client>, SessionError> {
-        let key = ClientKey { registry: entry.address.clone(), credential: chosen.name.clone(), tls: access.tls };
-        if let Some(client) = self.clients().get(&key) {
-            return Ok(Arc::clone(client));
-        }
-        let client = Arc::new(Client::new(self.client_settings(entry, chosen)?)?);
-        Ok(Arc::clone(self.clients().entry(key).or_insert(client)))
     }
 
     fn clients(&self) -> MutexGuard<'_, HashMap<ClientKey, Arc<Client>>> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::clients::Role;
 use super::{Access, Session, SessionError};
 use crate::archive::Layout;
 use crate::client::{Client, Mirrored};
@@ -83,7 +84,7 @@ impl Session {
             let repository = path.repository(&reference.repository)?;
             // What the command says of the registry does not hold for its mirrors.
             let access = Access { authfile: access.authfile.clone(), ..Access::default() };
-            let mirror = self.client(&path.registry, Some(&repository), &access).await?;
+            let mirror = self.client_as(Role::Mirror, &path.registry, Some(&repository), &access).await?;
             mirrors.push((path, mirror));
         }
         if mirrors.is_empty() {

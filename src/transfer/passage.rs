@@ -50,7 +50,8 @@ impl Passage<'_> {
             Err(error) if error.place_kind() == Some(ErrorKind::Corrupt) => {
                 let warning = format!("{error}; {} is read once more from the start", self.blob.digest);
                 self.progress.observe(&Event::Warning(warning));
-                self.source.registry.distrust(&self.blob.digest);
+                let because = format!("{} came wrong from there", self.blob.digest);
+                self.source.registry.distrust(&self.blob.digest, &registry::Error::new(ErrorKind::Corrupt, because));
                 self.attempt(None).await
             }
             ended => ended,
@@ -142,7 +143,12 @@ impl Passage<'_> {
                 return Ok(());
             }
             match tries.again(position).filter(|_| error.is_transient()) {
-                Some(pause) => self.wait(&self.source.registry.identity().place, pause, &error).await,
+                Some(pause) => {
+                    if !pause.is_zero() {
+                        self.source.registry.distrust(&self.blob.digest, &error);
+                    }
+                    self.wait(&self.source.registry.identity().place, pause, &error).await;
+                }
                 None => return Err(error),
             }
         }

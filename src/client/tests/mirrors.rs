@@ -1,5 +1,5 @@
 use super::*;
-use crate::registry::{ByteRange, ImageSource, read_verified};
+use crate::registry::{ByteRange, Error, ErrorKind, ImageSource, read_verified};
 
 const BLOB: &[u8] = b"the blob";
 
@@ -34,7 +34,7 @@ async fn a_mirror_that_served_wrong_content_is_left_out() {
     let (origin, mirror) = (serving(BLOB).await, serving(b"not that").await);
     let source = mirrored(&origin, &mirror);
     assert!(!read(&source).await);
-    source.distrust(&Digest::of(BLOB));
+    source.distrust(&Digest::of(BLOB), &Error::new(ErrorKind::Corrupt, "it is wrong"));
     assert!(read(&source).await && read(&source).await);
     assert_eq!((mirror.asked().len(), origin.asked().len()), (1, 2));
 }

@@ -181,7 +181,7 @@ impl ImageSource for Place {
         Ok(BlobReader::new(from as u64, futures_util::stream::iter(counted)))
     }
 
-    fn distrust(&self, _: &Digest) {
+    fn distrust(&self, _: &Digest, _: &Error) {
         self.note("distrust");
     }
 
