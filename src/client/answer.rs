@@ -48,12 +48,14 @@ impl Exchange {
         }
     }
 
-    /// The error for a body that did not come to its end.
-    pub(super) fn broken_off(&self, error: &OutboundError) -> Error {
-        match error {
-            OutboundError::Broken { .. } => self.error(ErrorKind::Cut, error.to_string()),
-            error => self.unanswered(error),
-        }
+    /// The error for a body that did not come to its end; `what` is the sentence that says so.
+    pub(super) fn broken_off(&self, what: &str, error: OutboundError) -> Error {
+        let kind = match error {
+            OutboundError::Broken { .. } => ErrorKind::Cut,
+            OutboundError::Silent { .. } => ErrorKind::TimedOut,
+            _ => return self.unanswered(&error),
+        };
+        self.error(kind, what).caused_by(error)
     }
 
     /// The error for an answer that points nowhere sensible.
@@ -74,6 +76,7 @@ impl Exchange {
     /// The error for an answer that refuses `what`, e.g. `the manifest os/alpine:3`.
     pub(super) async fn refused(&self, what: &str, response: Response) -> Error {
         let (status, home) = (response.status(), response.is_home());
+        let given_up = response.is_given_up();
         let retry_after = crate::wire::retry_after(response.headers(), jiff::Timestamp::now());
         let body = ErrorBody::parse(&response.beginning(MAX_ERROR_BODY).await);
         let kind = kind_of(status, body.code.as_ref().map(crate::registry::ErrorCode::as_str));
@@ -92,6 +95,9 @@ impl Exchange {
         }
         if let Some(pause) = retry_after {
             error = error.with_retry_after(pause);
+        }
+        if given_up {
+            error = error.after_all_tries();
         }
         match kind {
             ErrorKind::Denied if home => error.with_remedy(credential_remedy(self.address(), self.chosen())),

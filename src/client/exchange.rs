@@ -65,6 +65,7 @@ pub(super) struct Call {
     replay: Replay,
     traffic: Traffic,
     patience: u32,
+    collect: Option<usize>,
 }
 
 impl Call {
@@ -88,6 +89,7 @@ impl Call {
             replay: Replay::Freely,
             traffic: Traffic::Small,
             patience: 1,
+            collect: None,
         }
     }
 
@@ -112,6 +114,12 @@ impl Call {
 
     pub(super) const fn patience(mut self, times: u32) -> Self {
         self.patience = times;
+        self
+    }
+
+    /// Has the body of a good answer read at once, so that one that breaks off is asked for again.
+    pub(super) const fn collected(mut self, at_most: usize) -> Self {
+        self.collect = Some(at_most);
         self
     }
 
@@ -145,6 +153,9 @@ impl Call {
             .patience(self.patience);
         for (name, value) in &self.headers {
             request = request.header(name.clone(), value.clone());
+        }
+        if let Some(at_most) = self.collect {
+            request = request.collected(at_most);
         }
         Ok(match proof.header() {
             Some(value) => request.authorization(value),
@@ -234,12 +245,17 @@ impl Exchange {
     /// No answer; no token; a body that could only be sent once was sent in vain (`Cut`).
     pub(super) async fn call(&self, mut call: Call) -> Result<Response> {
         let (ours, once, scopes) = (call.is_ours(), call.body.is_stream(), call.scopes.clone());
+        let replay = call.replay;
         let mut effort = Effort::Usual;
         let mut ahead = self.vanguard.follow().await;
         loop {
             let proof = self.proof(ours, &scopes, effort).await?;
             let reached = self.reach.send(|outbound| call.request(outbound, &proof)).await;
-            let reached = reached.map_err(|error| self.unanswered(&error))?;
+            let reached = reached.map_err(|error| {
+                let was_repeated = !once && replay.allows(&error);
+                let error = self.unanswered(&error);
+                if was_repeated { error.after_all_tries() } else { error }
+            })?;
             if let Some(tls) = reached.found_tls.filter(|_| reach_matters(&self.address)) {
                 self.learnt.learn(|hints| hints.tls = Some(tls)).await;
             }

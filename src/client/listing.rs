@@ -189,7 +189,7 @@ impl Progress<'_> {
             Place::Route(route) => Call::new(Method::GET, &route, self.list.scopes.clone()),
             Place::Url(permit) => Call::at(Method::GET, permit, self.list.scopes.clone()),
         };
-        self.exchange.call(call.accept("application/json")).await
+        self.exchange.call(call.accept("application/json").collected(MAX_PAGE_BYTES)).await
     }
 
     /// The next page by the query of a `Link`.

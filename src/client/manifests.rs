@@ -88,7 +88,7 @@ async fn put(
                 if found.is_ok_and(|found| found.is_some_and(|found| found.digest == *manifest.digest())) {
                     return Ok(false);
                 }
-                if tries_left == 0 {
+                if tries_left == 0 || !error.is_worth_another_try() {
                     return Err(error);
                 }
             }

@@ -13,8 +13,8 @@ use super::{Client, referrers};
 use crate::image::{
     Algorithm, Descriptor, Digest, MAX_MANIFEST_BYTES, MediaType, RawManifest, RepositoryName, Selector,
 };
-use crate::outbound::Response;
-use crate::registry::{BlobReader, ByteRange, ErrorKind, Identity, ImageSource, Referrers, Remedy, Result};
+use crate::outbound::{OutboundError, Response};
+use crate::registry::{BlobReader, ByteRange, Error, ErrorKind, Identity, ImageSource, Referrers, Remedy, Result};
 use crate::wire::{self, ContentRange, Route, Scope};
 
 /// Every manifest type that is understood: with fewer, some registries answer with another manifest.
@@ -113,7 +113,8 @@ impl Exchange {
     ) -> Result<RawManifest> {
         let route = Route::Manifest { repository: repository.clone(), selector: selector.clone() };
         let what = self.named(repository, selector);
-        let response = self.call(Call::new(Method::GET, &route, scopes).accept(MANIFEST_TYPES)).await?;
+        let call = Call::new(Method::GET, &route, scopes).accept(MANIFEST_TYPES).collected(MAX_MANIFEST_BYTES);
+        let response = self.call(call).await?;
         if response.status() != http::StatusCode::OK {
             let error = self.refused(&what, response).await;
             return Err(match (error.kind(), selector) {
@@ -178,7 +179,8 @@ impl Exchange {
                 }
                 _ => return Err(self.refused(&what, response).await),
             };
-            let reader = Reading { exchange: Arc::clone(self), what, length, seen: 0, turn };
+            let has_an_end = response.has_an_end();
+            let reader = Reading { exchange: Arc::clone(self), what, length, seen: 0, has_an_end, turn };
             return Ok(BlobReader::new(wanted.from, reader.stream(response)));
         }
     }
@@ -221,6 +223,8 @@ struct Reading {
     what: String,
     length: u64,
     seen: u64,
+    /// Whether a body that ends early is wrong, and not merely cut.
+    has_an_end: bool,
     /// Held as long as the body is read.
     turn: Option<tokio::sync::OwnedSemaphorePermit>,
 }
@@ -230,7 +234,7 @@ impl Reading {
         let body = Box::pin(response.stream());
         stream::try_unfold((self, body), |(mut reading, mut body)| async move {
             let next = body.next().await.transpose();
-            let bytes = next.map_err(|error| reading.exchange.broken_off(&error))?;
+            let bytes = next.map_err(|error| reading.broken_off(error))?;
             let Some(bytes) = bytes else { return reading.finish() };
             reading.seen += bytes.len() as u64;
             if reading.seen > reading.length {
@@ -243,12 +247,18 @@ impl Reading {
         })
     }
 
+    fn broken_off(&self, error: OutboundError) -> Error {
+        let message = format!("{} broke off after {} of {} bytes", self.what, self.seen, self.length);
+        self.exchange.broken_off(&message, error)
+    }
+
     fn finish<T>(self) -> Result<Option<T>> {
         drop(self.turn);
         if self.seen == self.length {
             return Ok(None);
         }
         let message = format!("{} ended after {} of {} bytes", self.what, self.seen, self.length);
-        Err(self.exchange.error(ErrorKind::Cut, message))
+        let kind = if self.has_an_end { ErrorKind::Corrupt } else { ErrorKind::Cut };
+        Err(self.exchange.error(kind, message))
     }
 }

@@ -62,7 +62,8 @@ async fn by_api(
     let mut call = Call::new(Method::GET, &route, pull(repository));
     let mut found = Vec::new();
     for _ in 0..MAX_PAGES {
-        let response = exchange.call(call.accept("application/vnd.oci.image.index.v1+json")).await?;
+        let response =
+            exchange.call(call.accept("application/vnd.oci.image.index.v1+json").collected(MAX_PAGE_BYTES)).await?;
         let next = match page(exchange, repository, response, artifact_type, &mut found).await? {
             Either::Left(next) => next,
             Either::Right(NoApi) if found.is_empty() => return Ok(None),

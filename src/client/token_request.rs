@@ -127,7 +127,7 @@ impl TokenServer<'_> {
     }
 
     async fn send(&self, request: Request) -> Result<Response> {
-        self.outbound.send(request).await.map_err(|error| self.failed(error))
+        self.outbound.send(request.collected(MAX_TOKEN_BODY)).await.map_err(|error| self.failed(error))
     }
 
     async fn read(&self, response: Response, scopes: &[Scope]) -> Result<Granted> {

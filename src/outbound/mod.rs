@@ -162,7 +162,9 @@ impl Outbound {
                 }
                 return outcome;
             }
-            let Some(pause) = pauses.next() else { return outcome };
+            let Some(pause) = pauses.next() else {
+                return outcome.map(|response| Response { given_up: true, ..response });
+            };
             // All tries to connect have one limit together, so that a place where nobody is costs no more than one
             // that does not answer.
             let connected = !outcome.as_ref().is_err_and(OutboundError::is_without_connection);
@@ -253,7 +255,12 @@ impl Outbound {
             tokio::task::yield_now().await;
         }
         let url = permit.url().clone();
-        Ok(Response { origin, standing: permit.standing(), url, idle: self.timeouts.idle, inner })
+        let (standing, idle) = (permit.standing(), self.timeouts.idle);
+        let response = Response { origin, standing, url, idle, given_up: false, inner };
+        match request.collect {
+            Some(at_most) if response.status().is_success() => response.collected(at_most).await,
+            _ => Ok(response),
+        }
     }
 
     /// The headers for one place: what is ours alone goes home alone.

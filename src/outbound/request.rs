@@ -27,6 +27,7 @@ pub struct Request {
     pub(super) replay: Replay,
     pub(super) traffic: Traffic,
     pub(super) patience: u32,
+    pub(super) collect: Option<usize>,
 }
 
 /// What sort of connection suits a request.
@@ -51,6 +52,7 @@ impl Request {
             replay: Replay::Freely,
             traffic: Traffic::Small,
             patience: 1,
+            collect: None,
         }
     }
 
@@ -96,6 +98,13 @@ impl Request {
     #[must_use]
     pub const fn patience(mut self, times: u32) -> Self {
         self.patience = times;
+        self
+    }
+
+    /// Has the body of a good answer read at once, `at_most` so many bytes: one that breaks off is then as none.
+    #[must_use]
+    pub const fn collected(mut self, at_most: usize) -> Self {
+        self.collect = Some(at_most);
         self
     }
 

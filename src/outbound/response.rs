@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt as _};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode, Version, header};
 use url::Url;
 
 use super::{Origin, OutboundError, Standing, failure};
@@ -16,6 +16,8 @@ pub struct Response {
     pub(super) standing: Standing,
     pub(super) url: Url,
     pub(super) idle: Duration,
+    /// Whether the request was repeated until nothing helped.
+    pub(super) given_up: bool,
     pub(super) inner: reqwest::Response,
 }
 
@@ -50,10 +52,37 @@ impl Response {
         self.standing == Standing::Home
     }
 
+    /// Whether it refuses for now, and went on doing so however often it was asked.
+    #[must_use]
+    pub const fn is_given_up(&self) -> bool {
+        self.given_up
+    }
+
+    /// Whether the end of the body can be told from a connection that broke.
+    #[must_use]
+    pub fn has_an_end(&self) -> bool {
+        let headers = self.headers();
+        self.inner.version() >= Version::HTTP_2
+            || headers.contains_key(header::CONTENT_LENGTH)
+            || headers.contains_key(header::TRANSFER_ENCODING)
+    }
+
+    /// The same answer with its body at hand.
+    pub(super) async fn collected(self, at_most: usize) -> Result<Self, OutboundError> {
+        let mut head = http::Response::new(());
+        *head.status_mut() = self.status();
+        *head.version_mut() = self.inner.version();
+        head.headers_mut().clone_from(self.headers());
+        let (origin, url) = (self.origin.clone(), self.url.clone());
+        let (standing, idle, given_up) = (self.standing, self.idle, self.given_up);
+        let body = self.whole(at_most).await?;
+        Ok(Self { origin, standing, url, idle, given_up, inner: head.map(|()| body).into() })
+    }
+
     /// The length of the body, where it was announced.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
-        self.header(&http::header::CONTENT_LENGTH)?.trim().parse().ok()
+        self.header(&header::CONTENT_LENGTH)?.trim().parse().ok()
     }
 
     /// Reads the whole body.

@@ -90,12 +90,19 @@ fn judge_status(status: StatusCode, replay: Replay, wait: impl FnOnce() -> Optio
 }
 
 fn judge_error(error: &OutboundError, replay: Replay) -> Verdict {
-    let again = match replay {
-        Replay::Freely => error.is_transient(),
-        Replay::UnlessHeard => error.is_transient() && !error.may_have_arrived(),
-        Replay::Answered | Replay::Never => false,
-    };
-    if again { Verdict::Again } else { Verdict::Final }
+    if replay.allows(error) { Verdict::Again } else { Verdict::Final }
+}
+
+impl Replay {
+    /// Whether a request that failed in this way is repeated.
+    #[must_use]
+    pub const fn allows(self, error: &OutboundError) -> bool {
+        match self {
+            Self::Freely => error.is_transient(),
+            Self::UnlessHeard => error.is_transient() && !error.may_have_arrived(),
+            Self::Answered | Self::Never => false,
+        }
+    }
 }
 
 /// The pause after a limit was hit: the server's, else ours, longer than after other failures.

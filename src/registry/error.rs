@@ -150,6 +150,7 @@ struct Inner {
     code: Option<ErrorCode>,
     missing: Vec<Digest>,
     retry_after: Option<Duration>,
+    given_up: bool,
     remedies: Vec<Remedy>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -166,6 +167,7 @@ impl Error {
             code: None,
             missing: Vec::new(),
             retry_after: None,
+            given_up: false,
             remedies: Vec::new(),
             source: None,
         }))
@@ -203,6 +205,13 @@ impl Error {
     #[must_use]
     pub fn with_retry_after(mut self, pause: Duration) -> Self {
         self.0.retry_after = Some(pause);
+        self
+    }
+
+    /// Notes that the request was repeated until nothing helped, so that nobody repeats it all over.
+    #[must_use]
+    pub fn after_all_tries(mut self) -> Self {
+        self.0.given_up = true;
         self
     }
 
@@ -255,6 +264,12 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         use ErrorKind::{Cut, Gone, TimedOut, Unavailable, Unreachable};
         matches!(self.kind(), Cut | Gone | TimedOut | Unavailable | Unreachable)
+    }
+
+    /// Whether going on is worth a try: it is transient, and was not tried often enough already.
+    #[must_use]
+    pub fn is_worth_another_try(&self) -> bool {
+        self.is_transient() && !self.0.given_up
     }
 }
 

@@ -84,7 +84,7 @@ impl Passage<'_> {
             let gone = error.kind() == ErrorKind::Gone;
             resume = kept.filter(|_| !gone);
             // What is lost does not count as getting on, or it could be lost forever, a little later each time.
-            match tries.again(if gone { 0 } else { reached }).filter(|_| error.is_transient()) {
+            match tries.again(if gone { 0 } else { reached }).filter(|_| error.is_worth_another_try()) {
                 Some(pause) => self.wait(&self.destination.registry.identity().place, pause, &error).await,
                 None => return Err(self.destination.failed(error)),
             }
@@ -142,7 +142,7 @@ impl Passage<'_> {
             if position == self.blob.size && error.kind() != ErrorKind::Corrupt {
                 return Ok(());
             }
-            match tries.again(position).filter(|_| error.is_transient()) {
+            match tries.again(position).filter(|_| error.is_worth_another_try()) {
                 Some(pause) => {
                     if !pause.is_zero() {
                         self.source.registry.distrust(&self.blob.digest, &error);

@@ -80,7 +80,7 @@ impl Chunks {
                     return Err(session.error(ErrorKind::Gone, message));
                 }
                 // Whether the bytes arrived is for the registry to say.
-                Err(error) if error.is_transient() && error.kind() != ErrorKind::Gone => {
+                Err(error) if error.is_worth_another_try() && error.kind() != ErrorKind::Gone => {
                     self.back_in_step(session, 0).await?;
                 }
                 Err(error) => return Err(error),
