@@ -11,6 +11,7 @@ mod completion;
 mod configuration;
 mod copying;
 mod credentials;
+mod faults;
 mod generated;
 mod harness;
 mod home;

@@ -273,13 +273,19 @@ impl Handler for Registry {
         self.requests.lock().unwrap().push(request.clone());
         let rules = self.rules.lock().unwrap();
         let applying: Vec<bool> = rules.iter().map(|rule| rule.count(&request)).collect();
-        let rule = rules.iter().zip(applying).find_map(|(rule, applies)| applies.then_some(rule));
-        match rule.map(|rule| &rule.act) {
-            Some(Act::Answer(answer)) => answer(&request),
-            Some(Act::AnswerIf(answer)) => answer(&request).unwrap_or_else(|| self.work(&request)),
-            Some(Act::Change(change)) => change(&request, self.work(&request)),
-            Some(Act::Read(_)) | None => self.work(&request),
+        for (rule, _) in rules.iter().zip(applying).filter(|(_, applies)| *applies) {
+            match &rule.act {
+                Act::Answer(answer) => return answer(&request),
+                Act::AnswerIf(answer) => {
+                    if let Some(response) = answer(&request) {
+                        return response;
+                    }
+                }
+                Act::Change(change) => return change(&request, self.work(&request)),
+                Act::Read(_) => break,
+            }
         }
+        self.work(&request)
     }
 
     fn broken(&self, request: Request) {

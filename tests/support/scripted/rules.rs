@@ -53,7 +53,7 @@ pub(super) type Changer = Box<dyn Fn(&Request, Response) -> Response + Send + Sy
 pub(crate) enum Act {
     /// Answers without doing anything.
     Answer(Answerer),
-    /// Answers without doing anything where there is an answer, else does what is right.
+    /// Answers without doing anything where there is an answer, else leaves it to the next rule.
     AnswerIf(MaybeAnswerer),
     /// Does what is right, and answers otherwise.
     Change(Changer),
@@ -67,7 +67,7 @@ impl Act {
         Self::Answer(Box::new(answer))
     }
 
-    /// Answers what a function says where it says something, doing nothing; else does what is right.
+    /// Answers what a function says where it says something, doing nothing; else leaves it to the next rule.
     pub(crate) fn answer_if(answer: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static) -> Self {
         Self::AnswerIf(Box::new(answer))
     }

@@ -1,0 +1,238 @@
+//! Single requests that fail, are refused for now, or need another token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{CANARY, SINKS, Scene, Sink};
+use crate::support::images::{image, index};
+use crate::support::program::Program;
+use crate::support::scripted::{Act, Scripted, when};
+use crate::support::server::{Delivery, Request, Response};
+use crate::support::token_server::{TokenServer, Tokens};
+
+/// The steps of a copy between two registries: whose they are, their method, and what their targets hold.
+const STEPS: [(&str, &str, &str); 6] = [
+    ("source", "HEAD", "/manifests/"),
+    ("source", "GET", "/manifests/"),
+    ("source", "GET", "/blobs/"),
+    ("destination", "HEAD", "/manifests/"),
+    ("destination", "PUT", "/blobs/"),
+    ("destination", "PUT", "/manifests/"),
+];
+
+fn side<'a>(scene: &'a Scene, side: &str) -> &'a Scripted {
+    if side == "source" { &scene.source } else { &scene.destination }
+}
+
+#[test]
+fn f04_a_reset_before_or_behind_the_head_is_tried_again() {
+    let scene = Scene::new(&[100_000]);
+    for (of, method, fragment) in STEPS.into_iter().filter(|(_, method, _)| *method != "PUT") {
+        side(&scene, of).rule(when(method, fragment).once(), Act::deliver(Delivery::Reset));
+    }
+    scene.arrived(Sink::Registry, scene.bring(Sink::Registry));
+    let scene = Scene::new(&[100_000]);
+    let manifest = format!("/manifests/{}", scene.image.digest());
+    scene.source.rule(when("GET", scene.layer_word()).once(), Act::deliver(Delivery::ResetAfter(0)));
+    scene.source.rule(when("GET", &manifest).once(), Act::deliver(Delivery::ResetAfter(100)));
+    scene.arrived(Sink::Store, scene.bring(Sink::Store));
+}
+
+#[test]
+fn f14_a_passing_failure_is_tried_again() {
+    let statuses = [500, 502, 503, 504, 522, 499];
+    for turn in [0, 3] {
+        let scene = Scene::new(&[1000]);
+        for (number, (of, method, fragment)) in STEPS.into_iter().enumerate() {
+            let status = statuses[(number + turn) % statuses.len()];
+            side(&scene, of).rule(when(method, fragment).once(), Act::status(status));
+        }
+        scene.destination.rule(when("POST", "/uploads/").once(), Act::status(if turn == 0 { 500 } else { 504 }));
+        scene.arrived(Sink::Registry, scene.bring(Sink::Registry));
+    }
+}
+
+#[test]
+fn f14_a_failure_that_stays_ends_in_an_error() {
+    for (of, method, fragment) in STEPS.into_iter().chain([("destination", "POST", "/uploads/")]) {
+        let scene = Scene::new(&[1000]);
+        let unavailable = Response::error(503, "UNAVAILABLE").header("Retry-After", "0");
+        side(&scene, of).rule(when(method, fragment), Act::respond(unavailable));
+        let output = scene.bring(Sink::Registry);
+        scene.no_storm();
+        scene.source.forget_requests();
+        scene.destination.forget_requests();
+        scene
+            .failed(Sink::Registry, output, 5)
+            .says("HTTP 503")
+            .says(&format!("cannot copy `{}`", scene.named("a:v1")));
+    }
+}
+
+#[test]
+fn f15_too_many_requests_are_waited_out_as_long_as_is_said() {
+    let in_a_second = jiff::fmt::rfc2822::DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&(jiff::Timestamp::now() + Duration::from_secs(2)))
+        .unwrap();
+    for after in ["0", "1", &in_a_second, "soon"] {
+        let scene = Scene::new(&[1000]);
+        let limited = Response::error(429, "TOOMANYREQUESTS").header("Retry-After", after);
+        scene.source.rule(when("GET", "/manifests/").once(), Act::respond(limited));
+        scene.arrived(Sink::Store, scene.bring(Sink::Store));
+    }
+    let scene = Scene::new(&[1000]);
+    let for_ever = Response::error(429, "TOOMANYREQUESTS").header("Retry-After", "1000000000");
+    scene.source.rule(when("GET", "/manifests/"), Act::respond(for_ever));
+    let output = scene.failed(Sink::Store, scene.bring(Sink::Store), 5);
+    output.says("its limit is lifted in 1000000000 s").says("hint: try again in");
+}
+
+#[test]
+fn f16_a_limit_slows_all_requests_to_that_registry_down() {
+    let scene = Scene::new(&[1000; 12]);
+    scene.arrived(Sink::Store, scene.bring(Sink::Store));
+    let usual = scene.source.requests().len();
+    let scene = Scene::new(&[1000; 12]);
+    let limited = Response::error(429, "TOOMANYREQUESTS").header("Retry-After", "1");
+    scene.source.rule(when("GET", "/blobs/").skip(3).times(5), Act::respond(limited));
+    scene.arrived(Sink::Store, scene.bring(Sink::Store));
+    let limited = scene.source.requests().len();
+    assert!(limited < 2 * usual, "{limited} requests in place of {usual}");
+}
+
+/// A registry with tokens that holds `a:v1`, and a home that has its password.
+fn with_tokens(
+    rules: Tokens,
+    layers: &[usize],
+) -> (Arc<TokenServer>, Scripted, Program, crate::support::images::Image) {
+    let mut rules = rules;
+    rules.users.insert("bob".to_owned(), CANARY.to_owned());
+    let tokens = Arc::new(TokenServer::start(rules));
+    let registry = Scripted::settings().tokens(&tokens).start();
+    let image = image().layers(layers).build();
+    registry.put("a", &image, &["v1"]);
+    let program = crate::quirks::logged_in(&registry.address(), "bob", CANARY);
+    (tokens, registry, program, image)
+}
+
+#[test]
+fn f17_a_token_that_ends_on_the_way_is_replaced_once() {
+    // Reading, and writing: by a chunk, by one request, by the manifest.
+    for (method, fragment, chunks) in
+        [("GET", "/blobs/", false), ("PATCH", "", true), ("PUT", "/uploads/", false), ("PUT", "/manifests/", false)]
+    {
+        let (tokens, registry, program, image) = with_tokens(Tokens::default(), &[3_000_000]);
+        let plain = Scripted::start();
+        plain.put("a", &image, &["v1"]);
+        if chunks {
+            let too_long = |request: &Request| (request.body.len() > 2_000_000).then(|| Response::new(413));
+            registry.rule(when("PUT", "/uploads/"), Act::answer_if(too_long));
+            registry.rule(when("PATCH", "/uploads/"), Act::answer_if(too_long));
+        }
+        let revoking = Arc::clone(&tokens);
+        let once = std::sync::Once::new();
+        let revoke = move |_: &Request| {
+            once.call_once(|| revoking.revoke_all());
+            None
+        };
+        registry.rule(when(method, fragment).once(), Act::answer_if(revoke));
+        let (here, there) = (format!("{}/a:v1", registry.address()), format!("{}/a:v1", plain.address()));
+        let (from, to) =
+            if method == "GET" { (here, "store:b:v1".to_owned()) } else { (there, here.replace("/a:", "/b:")) };
+        let output = program.run(&["copy", "--attached", "none", &from, &to]).success();
+        output.keeps_quiet_about(CANARY);
+        if method != "GET" {
+            assert!(registry.holds("b", &image), "{method} {fragment}");
+        }
+        assert_eq!(tokens.fetches().len(), 2, "{method} {fragment}: {:?}", tokens.fetches());
+    }
+}
+
+#[test]
+fn f18_tokens_that_are_good_for_a_second_do_for_longer_work() {
+    let rules = Tokens { lifetime: Duration::from_secs(1), ..Tokens::default() };
+    let (tokens, registry, program, image) = with_tokens(rules, &[1000; 8]);
+    let slowly = Delivery::Drip(700, Duration::from_millis(500));
+    registry.rule(when("GET", "/blobs/"), Act::deliver(slowly));
+    let name = format!("{}/a:v1", registry.address());
+    program.run(&["copy", "--attached", "none", &name, "store:b:v1"]).success();
+    super::assert_store_holds(program.home(), &image);
+    assert!((2..=8).contains(&tokens.fetches().len()), "{}", tokens.fetches().len());
+}
+
+/// A registry whose tokens come from a scripted place under `/token`.
+fn with_scripted_realm() -> (Scripted, Scripted, Program) {
+    let realm = Scripted::start();
+    let registry = Scripted::start();
+    registry.put("a", &image().build(), &["v1"]);
+    let challenge = format!("Bearer realm=\"{}/token\",service=\"s\"", realm.url());
+    registry.rule(
+        when("*", ""),
+        Act::answer_if(move |request: &Request| {
+            let shown = request.header("authorization") == Some("Bearer good");
+            (!shown).then(|| Response::error(401, "UNAUTHORIZED").header("WWW-Authenticate", &challenge))
+        }),
+    );
+    let program = crate::quirks::logged_in(&registry.address(), "bob", CANARY);
+    (registry, realm, program)
+}
+
+#[test]
+fn f19_a_token_server_may_fail_in_passing_and_is_named_where_it_stays_so() {
+    let good = || Act::respond(Response::json(200, &serde_json::json!({"token": "good"})));
+    for passing in
+        [Response::new(503).header("Retry-After", "0"), Response::new(500), Response::new(1).deliver(Delivery::HangUp)]
+    {
+        let (registry, realm, program) = with_scripted_realm();
+        realm.rule(when("GET", "/token").once(), Act::respond(passing));
+        realm.rule(when("GET", "/token"), good());
+        program.run(&["resolve", &format!("{}/a:v1", registry.address())]).success();
+        assert_eq!(realm.count("GET", "/token"), 2);
+    }
+    let html = Response::new(200).header("Content-Type", "text/html").body("<html>Welcome</html>");
+    let stays = [
+        (Response::error(503, "DOWN").header("Retry-After", "0"), 5),
+        (html, 1),
+        (Response::json(200, &serde_json::json!({"expires_in": 300})), 1),
+        (Response::new(200).deliver(Delivery::Silence), 5),
+    ];
+    for (answer, code) in stays {
+        let (registry, realm, program) = with_scripted_realm();
+        realm.rule(when("GET", "/token"), Act::respond(answer));
+        let name = format!("{}/a:v1", registry.address());
+        let output = program.run(&["resolve", "--timeout", "1", "--retries", "1", &name]).code(code);
+        output.says("the auth server 127.0.0.1").keeps_quiet_about(CANARY);
+        assert!(realm.requests().len() <= 6, "{:?}", realm.lines());
+    }
+}
+
+#[test]
+fn f20_a_token_that_allows_nothing_ends_in_a_refusal() {
+    let (tokens, registry, program, image) = with_tokens(Tokens { narrows: Some("b"), ..Tokens::default() }, &[1000]);
+    let plain = Scripted::start();
+    plain.put("a", &image, &["v1"]);
+    let (from, to) = (format!("{}/a:v1", plain.address()), format!("{}/b:v1", registry.address()));
+    let output = program.run(&["copy", "--attached", "none", &from, &to]).code(4).keeps_quiet_about(CANARY);
+    output.says("UNAUTHORIZED").says("hint:");
+    assert!(tokens.fetches().len() <= 6, "no loop: {:?}", tokens.fetches());
+    assert!(registry.tags("b").is_empty());
+}
+
+#[test]
+fn f33_what_head_does_not_tell_is_read() {
+    for sink in SINKS {
+        for odd in ["405", "501", "no length", "no digest", "no type"] {
+            let scene = Scene::of(index(vec![image().build(), image().architecture("arm64").build()]));
+            for registry in [&scene.source, &scene.destination] {
+                let act = match odd {
+                    "no length" => Act::header("Content-Length", ""),
+                    "no digest" => Act::without_header("Docker-Content-Digest"),
+                    "no type" => Act::without_header("Content-Type"),
+                    status => Act::status(status.parse().unwrap()),
+                };
+                registry.rule(when("HEAD", ""), act);
+            }
+            scene.arrived(sink, scene.bring(sink));
+        }
+    }
+}
