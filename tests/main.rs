@@ -17,7 +17,6 @@ mod harness;
 mod home;
 mod layouts;
 mod listing;
-
 mod mirrors;
 mod proxies;
 mod quirks;

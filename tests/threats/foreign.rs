@@ -31,7 +31,7 @@ fn s01_foreign_layers_are_not_fetched_and_nobody_is_asked_for_them() {
         let program = program_of(&[&registry.address()]);
         let source = format!("{}/app:v1", registry.address());
         let copied = program.run(&["copy", &source, &format!("oci:{}:app", program.path("layout"))]).success();
-        assert!(copied.stdout.contains("1 left out"), "{}", copied.shown());
+        assert!(copied.stdout.contains("1 blob left out"), "{}", copied.shown());
         let shown = program.run(&["inspect", &source]).success();
         assert!(shown.stdout.contains(&sha256(b"somewhere else")), "{}", shown.shown());
         was_left_alone(&evil);
