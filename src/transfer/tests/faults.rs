@@ -92,7 +92,7 @@ async fn a_body_that_never_gets_on_is_given_up_after_six_tries() {
     stage.a.fault(|faults| faults.cuts = vec![0; 100]);
     let error = stage.copy().await.expect_err("nothing comes");
     assert_eq!((error.kind(), error.side()), (FailureKind::Unreachable, Some(Side::Source)));
-    assert_eq!(stage.a.requests(), "6 blob, manifest, resolve");
+    assert_eq!(stage.a.requests(), "6 blob, 5 distrust, manifest, resolve");
     stage.is_untouched_and_recovers().await;
 }
 
