@@ -1,9 +1,7 @@
 use std::io;
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::files::{Access, Disk, DiskFile};
+use crate::files::{Failing, FaultyDisk};
 
 #[test]
 fn edits_at_once_lose_nothing() {
@@ -47,73 +45,6 @@ fn who_may_read_the_file_stays() {
     }
 }
 
-/// The local disk, of which the Nth call and all after it fail, as when the machine goes down there.
-struct Failing {
-    calls: Arc<AtomicUsize>,
-    fail_at: usize,
-}
-
-impl Failing {
-    fn call(&self) -> io::Result<()> {
-        let call = self.calls.fetch_add(1, Ordering::SeqCst);
-        if call >= self.fail_at { Err(io::Error::other("gone")) } else { Ok(()) }
-    }
-
-    fn file(&self, inner: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
-        Box::new(FailingFile { disk: Self { calls: Arc::clone(&self.calls), fail_at: self.fail_at }, inner })
-    }
-}
-
-struct FailingFile {
-    disk: Failing,
-    inner: Box<dyn DiskFile>,
-}
-
-impl DiskFile for FailingFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // What is cut off in the middle of a write has written a part.
-        self.disk.call().inspect_err(|_| drop(self.inner.write(&bytes[..bytes.len() / 2])))?;
-        self.inner.write(bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.disk.call()?;
-        self.inner.sync()
-    }
-}
-
-impl Disk for Failing {
-    fn create_new(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
-        self.call()?;
-        Ok(self.file(LocalDisk.create_new(path, access)?))
-    }
-
-    fn append(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
-        self.call()?;
-        Ok(self.file(LocalDisk.append(path, access)?))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call()?;
-        LocalDisk.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.call()?;
-        LocalDisk.remove(path)
-    }
-
-    fn create_directories(&self, path: &Path) -> io::Result<()> {
-        self.call()?;
-        LocalDisk.create_directories(path)
-    }
-
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        self.call()?;
-        LocalDisk.sync_directory(path)
-    }
-}
-
 #[test]
 fn a_crash_leaves_the_old_or_the_new() {
     const OLD: &str = "settings:\n  concurrency: 3 # old\n";
@@ -121,7 +52,7 @@ fn a_crash_leaves_the_old_or_the_new() {
     let mut refused = 0;
     for fail_at in 0.. {
         let home = Home::with(OLD);
-        let disk = Failing { calls: Arc::default(), fail_at };
+        let disk = FaultyDisk::new(fail_at, Failing::FromThenOn, io::ErrorKind::Other);
         let done = ConfigFile::new(&home.path(), Arc::new(disk)).set_setting(SettingKey::Concurrency, "4");
         let text = home.text();
         assert!(text == OLD || text == new, "call {fail_at}: {text}");
