@@ -21,6 +21,18 @@ fn set_bob(program: &Program, path: &str, password: &str) -> Output {
     program.invoke(&words).stdin(format!("{password}\n")).run()
 }
 
+#[test]
+fn a_vault_whose_passphrase_is_lost_can_be_given_up() {
+    let mut program = program();
+    program.run(&["vault", "create", "v"]).success();
+    set_bob(&program, "v/hub", "canary-1").success();
+    program.set("TRANSHIP_VAULT_PASSPHRASE", "forgotten");
+    program.run(&["vault", "delete", "v"]).code(4).says("does not open the vault `v`");
+    program.run(&["vault", "delete", "v", "--yes"]).success();
+    program.run(&["vault", "create", "v"]).success();
+    assert_eq!(program.run(&["secret", "list", "v"]).success().stdout, "");
+}
+
 /// Every file below a directory.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());

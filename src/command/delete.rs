@@ -66,6 +66,9 @@ async fn delete(text: &str, args: &DeleteArgs, session: &Session) -> Result<Remo
     let place = session.place(&location, &args.registry.access(), Purpose::Reading).await.map_err(cannot(doing()))?;
     match &place.selector {
         Selector::Tag(tag) if !args.manifest => {
+            // What is not there must not be made by a placeholder, nor blamed on the registry.
+            let found = place.source().resolve(&place.repository, &place.selector).await.map_err(cannot(doing()))?;
+            found.ok_or_else(|| CommandError::new(format!("cannot {}", doing()), missing(&location)))?;
             remove_tag(&place, tag, args.by_placeholder).await.map_err(cannot(doing()))?;
             Ok(Removed { reference: place.shown.clone(), digest: None, tags: vec![tag.clone()] })
         }

@@ -130,22 +130,29 @@ pub(super) async fn remove(
 ) -> Result<DeleteReport, CommandError> {
     let doing = format!("delete the vault `{name}`");
     let config = session.config().map_err(cannot(&doing))?;
-    let settings = config.vaults.iter().find(|vault| vault.name == *name).ok_or_else(|| {
+    let vaults = session.vaults(None).map_err(cannot(&doing))?;
+    let settings = vaults.settings(name).map_err(|_| {
         CommandError::plain(FailureKind::NotFound, format!("cannot {doing}: there is none"))
             .with_hint("see which there are: `tranship vault list`")
     })?;
     let mut secrets = Vec::new();
     if settings.backend.is_written() {
-        let vault = session.vaults(None).map_err(cannot(&doing))?.open(settings);
-        secrets = vault.list().await.map_err(cannot(&doing))?;
+        let vault = vaults.open(&settings);
+        secrets = match (vault.list().await, consent) {
+            // A vault whose passphrase is lost can still be given up.
+            (Err(_), Consent::Given) => Vec::new(),
+            (listed, _) => listed.map_err(cannot(&doing))?,
+        };
         if consent == Consent::Asked && !secrets.is_empty() {
             confirm(name, &secrets, session)?;
         }
         vault.clear().await.map_err(cannot(&doing))?;
     }
-    session.config_file().remove_vault(name).map_err(cannot(&doing))?;
+    if config.vaults.iter().any(|vault| vault.name == *name) {
+        session.config_file().remove_vault(name).map_err(cannot(&doing))?;
+    }
     warn_of_rules(config, &format!("the vault `{name}`"), |rule| rule.vault == *name, session);
-    Ok(DeleteReport { vault: settings.clone(), secrets })
+    Ok(DeleteReport { vault: settings, secrets })
 }
 
 fn confirm(name: &VaultName, secrets: &[SecretName], session: &Session) -> Result<(), CommandError> {

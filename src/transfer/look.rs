@@ -5,7 +5,11 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::graph::{AT_ONCE, child_of};
 use super::narrow::{Narrowed, narrow};
 use super::{Clobber, Destination, Error, Options, Source};
-use crate::image::{Descriptor, Digest, MediaType, RawManifest, Selector, Tag};
+use crate::image::{Descriptor, Digest, ImageConfig, Manifest, MediaType, RawManifest, Selector, Tag};
+use crate::registry::{ByteRange, read_verified};
+
+/// The longest config that is read to learn its platform.
+const MAX_CONFIG_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What is to arrive. From here on everything goes by its digest, however tags move.
 pub(super) struct Aim {
@@ -122,8 +126,31 @@ async fn aim(source: &Source, options: &Options, want: Want) -> Result<Aim, Erro
             let found = found.map_err(|error| source.failed(error))?;
             Ok(Aim::known(found.ok_or_else(|| absent(source))?.digest))
         }
-        selector => Aim::narrowed(source.manifest(selector).await?, options),
+        selector => {
+            let root = source.manifest(selector).await?;
+            check_platform(source, &root, options).await?;
+            Aim::narrowed(root, options)
+        }
     }
+}
+
+/// Makes sure that an image which is no index is for one of the wanted platforms, as its config says.
+async fn check_platform(source: &Source, root: &RawManifest, options: &Options) -> Result<(), Error> {
+    let (Some(wanted), Manifest::Image(image)) = (options.platforms.first(), root.manifest()) else { return Ok(()) };
+    if !image.config.media_type.is_image_config() {
+        return Ok(());
+    }
+    let reader = source.registry.blob(&source.repository, &image.config, ByteRange::ALL).await;
+    let reader = reader.map_err(|error| source.failed(error))?;
+    let config = read_verified(reader, &image.config, MAX_CONFIG_BYTES).await;
+    let config = config.map_err(|error| source.failed(error))?;
+    // A config that says nothing of a platform is for whoever asks.
+    let Ok(config) = ImageConfig::parse(&config) else { return Ok(()) };
+    let found = config.platform();
+    if options.platforms.iter().any(|wanted| wanted.accepts(&found)) {
+        return Ok(());
+    }
+    Err(Error::NoPlatform { wanted: Box::new(wanted.clone()), offered: vec![found] })
 }
 
 fn absent(source: &Source) -> Error {

@@ -25,7 +25,7 @@ pub(super) enum Narrowed {
 
 /// Picks `platforms` from `root`: the image itself where one is wanted, an index of them where several are.
 ///
-/// An image that is no index is taken as it is, whatever it is for.
+/// An image that is no index is taken as it is; whether it is for a wanted platform, its config says.
 ///
 /// # Errors
 /// A platform that is not there.

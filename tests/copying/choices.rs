@@ -64,6 +64,18 @@ fn a_platform_that_is_not_there_is_an_error_that_lists_those_that_are() {
 }
 
 #[test]
+fn an_image_for_another_platform_is_not_taken_for_the_wanted_one() {
+    needs!("docker-registry");
+    let pair = Pair::start();
+    pair.put("a", &image().architecture("amd64").build(), &["v1"]);
+    let (source, destination) = (pair.source("a:v1"), pair.destination("b:v1"));
+    let run = pair.program.run(&["copy", "--platform", "linux/arm64", &source, &destination]);
+    run.code(3).says("no image for linux/arm64; there are linux/amd64");
+    assert_eq!(tagged(&pair.arrived(), "b", "v1"), None);
+    pair.program.run(&["copy", "--platform", "linux/amd64", &source, &destination]).success();
+}
+
+#[test]
 fn the_platforms_of_the_settings_are_taken_where_none_is_named() {
     needs!("docker-registry");
     let (pair, all) = with_platforms();

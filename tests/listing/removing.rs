@@ -104,6 +104,20 @@ fn a_registry_that_removes_no_single_tag_is_explained_and_gone_round() {
 }
 
 #[test]
+fn a_tag_that_is_not_there_is_neither_made_nor_blamed_on_the_registry() {
+    needs!("docker-registry");
+    let server = DockerRegistry::open();
+    with_tags(&server);
+    for words in [&["delete"][..], &["delete", "--by-placeholder"]] {
+        let there = format!("{}/a:v9", server.address());
+        Program::new().run(&[words, &[&there]].concat()).code(3);
+        let new = format!("{}/brand/new:v1", server.address());
+        Program::new().run(&[words, &[&new]].concat()).code(3);
+    }
+    assert_eq!(Registry::at(&server.url()).manifest("brand/new", "v1").map(|found| found.digest), None);
+}
+
+#[test]
 fn a_registry_where_removing_is_off_says_so() {
     needs!("docker-registry");
     let server = DockerRegistry::without_delete();
