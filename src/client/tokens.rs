@@ -1,5 +1,6 @@
 //! The tokens of one registry and credential: who has which, until when, and that only one asks for a new one.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ pub(super) struct Granted {
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     live: Mutex<Vec<Token>>,
+    added: AtomicU64,
     /// Held by whoever asks a token server, so that nobody asks the same at the same time.
     flight: tokio::sync::Mutex<Loaded>,
     kept: Option<Kept>,
@@ -121,8 +123,9 @@ impl Tokens {
     fn add(&self, granted: Granted, asked: Instant, margin: Duration, kept: bool) -> Token {
         let Granted { value, scopes, lifetime } = granted;
         let good_until = asked + lifetime.saturating_sub(margin);
+        // Never one that was used before: who comes late with a refused token must not take the new one away.
+        let id = self.added.fetch_add(1, Ordering::Relaxed);
         self.with_live(|live| {
-            let id = live.iter().map(|token| token.id).max().unwrap_or_default() + 1;
             let token = Token { id, value, scopes, good_until, kept };
             live.retain(|token| token.good_until > asked);
             live.push(token.clone());
@@ -144,7 +147,7 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
 
@@ -190,5 +193,9 @@ mod tests {
         assert!(tokens.find(&scopes("repository:a:pull")).is_some());
         tokens.refused(&token, &scopes("repository:a:pull"), false).await;
         assert!(tokens.find(&scopes("repository:a:pull")).is_none());
+        // Another request that went with the same token is refused later, when there is a new one.
+        tokens.get(&all, ask()).await.unwrap();
+        tokens.refused(&token, &all, false).await;
+        assert!(tokens.find(&all).is_some());
     }
 }
