@@ -44,7 +44,7 @@ fn digest_after(output: &Output, word: &str) -> String {
 #[test]
 fn f36_a_full_disk_leaves_the_store_as_it_was_and_room_makes_the_next_run_go_well() {
     if !may_mount() {
-        return f36_without_mounting();
+        return with_files_that_cannot_grow();
     }
     // How many KiB are left for what does not fit: at the first blob, in the midst, at the manifests and names.
     for left in [0, 8, 64, 900, 2000, 3500] {
@@ -80,7 +80,7 @@ fn f36_a_full_disk_leaves_the_store_as_it_was_and_room_makes_the_next_run_go_wel
 }
 
 /// The same by a limit to the length of files, which every user may set for himself.
-fn f36_without_mounting() {
+fn with_files_that_cannot_grow() {
     let (registry, _, big) = registry();
     let program = Program::new();
     let name = format!("{}/a:big", registry.address());
@@ -95,7 +95,7 @@ fn f36_without_mounting() {
 
 #[test]
 fn f36_a_file_that_cannot_grow_is_as_a_full_disk() {
-    f36_without_mounting();
+    with_files_that_cannot_grow();
 }
 
 #[test]

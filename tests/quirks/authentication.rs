@@ -149,6 +149,21 @@ fn q08_a_token_is_granted_for_what_is_refused_afterwards() {
 }
 
 #[test]
+fn q08_rights_are_found_out_by_trying() {
+    let tokens = TokenServer::start(Tokens::default());
+    for (allows_push, rights) in [(true, "pull, push in team/app"), (false, "pull in team/app")] {
+        let registry = guarded(&tokens, &["team/app"]);
+        if !allows_push {
+            registry.rule(when("POST", "/uploads/"), Act::respond(Response::error(403, "DENIED")));
+        }
+        let program = logged_in(&registry.address(), "bob", "secret");
+        let output = program.run(&["registry", "test", &registry.address(), "--repository", "team/app"]).success();
+        assert!(output.stdout.contains(rights), "{}", output.shown());
+        assert_eq!(registry.open_uploads(), 0, "what was begun was cancelled");
+    }
+}
+
+#[test]
 fn q09_an_identity_token_is_a_password_where_the_form_is_not_spoken() {
     for oauth2 in [true, false] {
         let mut rules = Tokens { oauth2, ..Tokens::default() };

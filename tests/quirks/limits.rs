@@ -37,6 +37,17 @@ fn q57_a_limit_that_is_far_from_lifted_is_said_and_not_waited_for() {
 }
 
 #[test]
+fn q57_what_is_left_of_a_limit_is_shown() {
+    let registry = Scripted::start();
+    let limits = |_: &Request, response: Response| {
+        response.header("RateLimit-Limit", "100;w=21600").header("RateLimit-Remaining", "98;w=21600")
+    };
+    registry.rule(when("*", ""), Act::change(limits));
+    let output = Program::new().run(&["registry", "test", &registry.address()]).success();
+    assert!(output.stdout.contains("100 in 21600 s, 98 in 21600 s left"), "{}", output.shown());
+}
+
+#[test]
 fn q58_too_many_requests_are_waited_out_with_and_without_a_word_how_long() {
     let (registry, image) = holding("a");
     registry.rule(when("*", "/manifests/v1").once(), Act::status(429));
