@@ -22,6 +22,7 @@ mod proxies;
 mod quirks;
 mod registries;
 mod rules;
+mod secrecy;
 mod tables;
 mod terminal;
 mod threats;

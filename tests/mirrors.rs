@@ -93,7 +93,7 @@ fn a_mirror_that_fails_is_left_out_and_the_next_one_takes_over() {
         ("is not there", None),
         ("is down", Some(Act::status(503))),
         ("says nothing", Some(Act::deliver(Delivery::Silence))),
-        ("stops in the middle", Some(Act::deliver(Delivery::StallAfter(70_000)))),
+        ("stops in the middle", Some(Act::deliver(Delivery::StallAfter(100)))),
         ("hands out something else", Some(wrong())),
     ];
     for (failure, act) in failing {

@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use crate::support::certificates::Authority;
 use crate::support::images::image;
 use crate::support::program::Program;
-use crate::support::proxy::{Conduct, Proxy};
 use crate::support::scripted::Scripted;
 use crate::support::token_server::{TokenServer, Tokens};
+use crate::support::tunnel::{Conduct, Tunnel};
 
 const NAME: &str = "registry.test:5000";
 const IMAGE: &str = "registry.test:5000/app:v1";
@@ -26,6 +26,13 @@ fn program(url: &str, fields: &str) -> Program {
          credentials: [{{repository: '*', vault: test, secret: bob}}]\n{fields}"
     ));
     program
+}
+
+/// A proxy that finds the registry's name at `registry`.
+fn leading_to(registry: &Scripted) -> Tunnel {
+    let tunnel = Tunnel::start();
+    tunnel.lead(NAME, &registry.address());
+    tunnel
 }
 
 fn trusting(authority: &Authority) -> String {
@@ -46,11 +53,11 @@ fn tls_registry(authority: &Authority) -> Scripted {
 fn tls_goes_through_a_tunnel_that_sees_nothing() {
     let authority = Authority::new();
     let registry = tls_registry(&authority);
-    let proxy = Proxy::to(&[(NAME, &registry.address())]);
+    let proxy = leading_to(&registry);
     let output = program(&proxy.url(), &trusting(&authority)).run(&["inspect", IMAGE, "-vvv"]).success();
     output.keeps_quiet_about("canary");
-    assert!(proxy.lines().iter().all(|line| *line == format!("CONNECT {NAME}")), "{:?}", proxy.lines());
     for head in proxy.heads() {
+        assert_eq!((head.word(0), head.word(1)), ("CONNECT", NAME));
         assert!(head.header("authorization").is_none() && head.header("proxy-authorization").is_none(), "{head:?}");
     }
     assert_eq!(registry.requests().len(), 3);
@@ -60,7 +67,7 @@ fn tls_goes_through_a_tunnel_that_sees_nothing() {
 fn the_proxys_own_password_goes_to_the_proxy_alone() {
     let authority = Authority::new();
     let registry = tls_registry(&authority);
-    let proxy = Proxy::to(&[(NAME, &registry.address())]);
+    let proxy = leading_to(&registry);
     let url = proxy.url().replace("http://", "http://eve:quiet-canary@");
     let output = program(&url, &trusting(&authority)).run(&["inspect", IMAGE, "-vvv"]).success();
     output.keeps_quiet_about("quiet-canary");
@@ -68,7 +75,7 @@ fn the_proxys_own_password_goes_to_the_proxy_alone() {
     assert!(proxy.heads().iter().all(|head| head.header("proxy-authorization") == Some(&expected)));
     assert!(registry.requests().iter().all(|request| request.header("proxy-authorization").is_none()));
 
-    let dead = Proxy::that(Conduct::HangsUp).url().replace("http://", "http://eve:quiet-canary@");
+    let dead = Tunnel::that(Conduct::HangsUp).url().replace("http://", "http://eve:quiet-canary@");
     let output = program(&dead, &trusting(&authority)).run(&["resolve", IMAGE, "-vvv", "--retries", "0"]).code(5);
     output.keeps_quiet_about("quiet-canary");
 }
@@ -76,12 +83,12 @@ fn the_proxys_own_password_goes_to_the_proxy_alone() {
 #[test]
 fn without_tls_a_proxy_may_see_what_is_no_secret() {
     let open = holding(Scripted::start());
-    let proxy = Proxy::to(&[(NAME, &open.address())]);
+    let proxy = leading_to(&open);
     program(&proxy.url(), "  tls: plain-http\n").run(&["inspect", IMAGE]).success();
-    assert!(proxy.lines()[0].ends_with(&format!(" http://{NAME}/v2/app/manifests/v1")), "{:?}", proxy.lines());
+    assert_eq!(proxy.targets()[0], format!("http://{NAME}/v2/app/manifests/v1"));
 
     let closed = holding(Scripted::settings().basic("bob", "canary").start());
-    let proxy = Proxy::to(&[(NAME, &closed.address())]);
+    let proxy = leading_to(&closed);
     let output = program(&proxy.url(), "  tls: plain-http\n").run(&["inspect", IMAGE]).code(4);
     output
         .says(&format!("would pass through the proxy {} unprotected", proxy.url()))
@@ -99,28 +106,29 @@ fn a_token_server_is_reached_through_the_proxy_too() {
     let port = server.rsplit_once(':').unwrap().1;
     let settings = Scripted::settings().tls(authority.server(&["registry.test"]));
     let registry = holding(settings.tokens_named(&tokens, &format!("https://localhost:{port}/token")).start());
-    let proxy = Proxy::to(&[(NAME, &registry.address()), (&format!("localhost:{port}"), &server)]);
+    let proxy = leading_to(&registry);
+    proxy.lead(&format!("localhost:{port}"), &server);
     let fields = format!("{}  token-realms: ['https://localhost:{port}']\n", trusting(&authority));
     program(&proxy.url(), &fields).run(&["resolve", IMAGE]).success();
     assert_eq!(tokens.fetches().len(), 1);
-    assert!(proxy.lines().contains(&format!("CONNECT localhost:{port}")), "{:?}", proxy.lines());
+    assert!(proxy.targets().contains(&format!("localhost:{port}")), "{:?}", proxy.targets());
 }
 
 #[test]
 fn some_are_reached_without_it() {
     for exception in ["registry.test", ".test", "*"] {
-        let proxy = Proxy::to(&[]);
+        let proxy = Tunnel::start();
         let mut program = program(&proxy.url(), "");
         program.set("NO_PROXY", exception);
         let output = program.run(&["resolve", IMAGE, "--retries", "0"]).code(5);
         assert!(!output.stderr.contains("proxy"), "{}", output.shown());
-        assert!(proxy.lines().is_empty(), "{exception}: {:?}", proxy.lines());
+        assert!(proxy.targets().is_empty(), "{exception}: {:?}", proxy.targets());
     }
     // What is on this computer never goes elsewhere.
     let local = holding(Scripted::start());
-    let proxy = Proxy::to(&[]);
+    let proxy = Tunnel::start();
     program(&proxy.url(), "").run(&["resolve", &format!("{}/app:v1", local.address())]).success();
-    assert!(proxy.lines().is_empty());
+    assert!(proxy.targets().is_empty());
 }
 
 // Fault 44.
@@ -132,15 +140,15 @@ fn a_proxy_that_lets_nobody_through_is_named() {
         (Conduct::HangsUp, "it ended the connection", ""),
     ];
     for (conduct, reason, hint) in cases {
-        let proxy = Proxy::that(conduct);
+        let proxy = Tunnel::that(conduct);
         let output = program(&proxy.url(), "").run(&["resolve", IMAGE, "--retries", "0"]).code(5);
         let named = format!("cannot connect to https://{NAME} through the proxy {}", proxy.url());
         output.says(&named).says(reason).says(hint);
     }
-    let proxy = Proxy::that(Conduct::Answers(407));
+    let proxy = Tunnel::that(Conduct::Answers(407));
     let output = program(&proxy.url(), "  tls: plain-http\n").run(&["resolve", IMAGE, "--retries", "0"]).code(5);
     output.says(&format!("through the proxy {}: it wants a user name and a password", proxy.url()));
-    let gone = Proxy::that(Conduct::HangsUp).url();
+    let gone = Tunnel::that(Conduct::HangsUp).url();
     let output = program(&gone, "").run(&["resolve", IMAGE, "--retries", "0"]).code(5);
     output.says(&format!("through the proxy {gone}"));
 }

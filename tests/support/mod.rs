@@ -13,7 +13,6 @@ pub(crate) mod http;
 pub(crate) mod images;
 pub(crate) mod keyring;
 pub(crate) mod program;
-pub(crate) mod proxy;
 pub(crate) mod push;
 pub(crate) mod relay;
 pub(crate) mod scripted;
