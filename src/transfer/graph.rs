@@ -152,22 +152,28 @@ impl Blobs {
     /// One blob is said to have several sizes.
     pub(super) fn of<'m>(manifests: impl Iterator<Item = &'m RawManifest>) -> Result<Self, Error> {
         let mut sizes: HashMap<&Digest, u64> = HashMap::new();
+        let (mut travelling, mut foreign) = (HashSet::new(), HashSet::new());
         let mut blobs = Self::default();
         for manifest in manifests {
             let view = manifest.manifest();
             let listed = view.children().iter().filter(|child| !names_manifest(child));
             for blob in view.blobs().chain(listed) {
-                match sizes.insert(&blob.digest, blob.size) {
-                    None if blob.is_foreign() => blobs.foreign.push(blob.clone()),
-                    None => blobs.travelling.push(blob.clone()),
-                    Some(size) if size == blob.size => {}
-                    Some(size) => {
-                        let (said, found) = (format!("{size} bytes long"), format!("{} bytes long", blob.size));
-                        return Err(Error::Contradiction { digest: blob.digest.clone(), said, found });
-                    }
+                if let Some(size) = sizes.insert(&blob.digest, blob.size).filter(|size| *size != blob.size) {
+                    let (said, found) = (format!("{size} bytes long"), format!("{} bytes long", blob.size));
+                    return Err(Error::Contradiction { digest: blob.digest.clone(), said, found });
+                }
+                let (list, known) = if blob.is_foreign() {
+                    (&mut blobs.foreign, &mut foreign)
+                } else {
+                    (&mut blobs.travelling, &mut travelling)
+                };
+                if known.insert(&blob.digest) {
+                    list.push(blob.clone());
                 }
             }
         }
+        // What one manifest calls foreign and another does not, the other needs.
+        blobs.foreign.retain(|blob| !travelling.contains(&blob.digest));
         blobs.travelling.sort_by_key(|blob| std::cmp::Reverse(blob.size));
         Ok(blobs)
     }

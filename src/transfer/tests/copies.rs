@@ -244,6 +244,23 @@ async fn foreign_layers_stay_where_they_are() {
     assert_eq!((report.blobs.sent.count, report.blobs.skipped.count, report.blobs.skipped.bytes), (2, 1, 8));
 }
 
+#[tokio::test]
+async fn what_is_foreign_in_one_place_alone_travels() {
+    let (a, b) = (Place::new("a"), Place::new("b"));
+    let builder = Builder::new(&a, "app");
+    let (config, layer) = (builder.blob(b"{}").await, builder.blob(b"layer").await);
+    let foreign = Descriptor {
+        media_type: crate::image::MediaType::new("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
+        urls: vec!["https://example.com/layer".to_owned()],
+        ..layer.clone()
+    };
+    let image = builder.image_of(&config, &[foreign, layer], "").await;
+    builder.tag(&image, "v1").await;
+    let report = copy(&a.source("app", "v1"), &b.destination("app", &["v1"])).await.unwrap();
+    assert_eq!((report.blobs.sent.count, report.blobs.skipped.count), (2, 0));
+    assert_eq!(b.requests(), "2 begin, push, resolve");
+}
+
 #[test]
 fn a_copy_can_be_moved_between_threads() {
     fn sendable<T: Send>(_: T) {}
