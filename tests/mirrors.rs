@@ -107,7 +107,9 @@ fn a_mirror_that_fails_is_left_out_and_the_next_one_takes_over() {
         let output = program.run(&words).success();
         let warnings = output.stderr.matches(&format!("the mirror {bad_address} is left out from now on")).count();
         assert_eq!(warnings, 1, "{failure}: {}", output.shown());
-        assert_eq!((origin.count("GET", "/blobs/"), good.count("GET", "/blobs/")), (0, 6), "{failure}");
+        // How many of them the failing one still hands out whole is a matter of chance.
+        assert_eq!(origin.count("GET", "/blobs/"), 0, "{failure}");
+        assert!((1..=6).contains(&good.count("GET", "/blobs/")), "{failure}");
         // Only what was under way already is asked of it, twice, and once more to find out whether it speaks TLS.
         assert!(bad.count("GET", "/blobs/") <= 3 * 6, "{failure}: {:#?}", bad.lines());
     }
