@@ -26,7 +26,7 @@ const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// How many pages may bring nothing new, one after the other.
 const MAX_IDLE_PAGES: usize = 5;
 /// The most entries of a list.
-const MAX_ENTRIES: usize = 2_000_000;
+const MAX_ENTRIES: usize = 1_000_000;
 
 impl Catalog for Client {
     fn tags<'a>(&'a self, repository: &'a RepositoryName) -> BoxStream<'a, Result<Vec<Tag>>> {
