@@ -189,11 +189,11 @@ fn s20_many_big_manifests_of_one_index() {
         let config = Content::new("application/vnd.oci.empty.v1+json", "{}");
         let document = json!({
             "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config.descriptor(), "layers": [],
-            "annotations": {"a": number.to_string().repeat(3_500_000 / number.to_string().len())},
+            "annotations": {"a": number.to_string().repeat(1_000_000)},
         });
         Content::new(OCI_MANIFEST, document.to_string())
     };
-    let children: Vec<Content> = (10..70).map(child).collect();
+    let children: Vec<Content> = (10..50).map(child).collect();
     let entries: Vec<_> = children.iter().map(Content::descriptor).collect();
     let registry = Scripted::start();
     for child in &children {
@@ -203,6 +203,6 @@ fn s20_many_big_manifests_of_one_index() {
     registry.put_manifest("app", &Content::new(OCI_INDEX, root), &["v1"]);
     let failed = run_once(&program_of(&[]), &["copy", &format!("{}/app:v1", registry.address()), "store:app:v1"]);
     let failed = failed.code(1).says("more than 64 MiB of manifests");
-    assert!(registry.count("GET", "/manifests/sha256") < 30);
+    assert!(registry.count("GET", "/manifests/sha256") < 40);
     assert!(failed.peak < 256 << 20, "{} KiB", failed.peak / 1024);
 }

@@ -32,20 +32,20 @@ fn write_index(root: &Path, index: &Value) {
     std::fs::write(root.join("index.json"), index.to_string()).unwrap();
 }
 
+/// Puts something in the place of a file.
+type Put = Box<dyn Fn(&Path)>;
+
 /// How many things [`impostors`] has.
 const IMPOSTORS: usize = 9;
 
 /// What can stand in the place of a file.
-/// What stands where a blob should, and how it comes to be there.
-type Impostor = (&'static str, Box<dyn Fn(&Path)>);
-
-fn impostors(program: &Program, honest: &[u8]) -> Vec<Impostor> {
+fn impostors(program: &Program, honest: &[u8]) -> Vec<(&'static str, Put)> {
     let (elsewhere, fifo) = (program.home().join("elsewhere"), program.home().join("fifo"));
     std::fs::write(&elsewhere, honest).unwrap();
     if !fifo.exists() {
         assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     }
-    let link = |to: PathBuf| Box::new(move |path: &Path| symlink(&to, path).unwrap()) as Box<dyn Fn(&Path)>;
+    let link = |to: PathBuf| Box::new(move |path: &Path| symlink(&to, path).unwrap()) as Put;
     vec![
         ("a link to the right content", link(elsewhere)),
         ("a link to /etc/shadow", link("/etc/shadow".into())),

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{
-    CANARY, USER, program_of, run_once, stranger, tells_on_us, through, trust_file, users, wants_token_of,
-    was_left_alone, was_told_nothing,
+    CANARY, program_of, run_once, stranger, tells_on_us, through, trust_file, users, wants_token_of, was_left_alone,
+    was_told_nothing,
 };
 use crate::support::certificates::{Authority, LOOPBACK};
 use crate::support::images::image;
@@ -28,7 +28,6 @@ struct Named {
     tunnel: Tunnel,
     program: Program,
     address: String,
-    ca: String,
 }
 
 impl Named {
@@ -50,14 +49,9 @@ impl Named {
         let mut program = program_of(&[address]);
         through(&mut program, &tunnel);
         let ca = trust_file(&program, &authority);
-        let named = Self { registry, realm: server, tunnel, program, address: address.to_owned(), ca };
-        named.configure("");
+        let named = Self { registry, realm: server, tunnel, program, address: address.to_owned() };
+        named.program.configure(&format!("remote-registries:\n- address: {address}\n  ca-cert-file: {ca}\n"));
         named
-    }
-
-    fn configure(&self, more: &str) {
-        let (address, ca) = (&self.address, &self.ca);
-        self.program.configure(&format!("remote-registries:\n- address: {address}\n  ca-cert-file: {ca}\n{more}"));
     }
 
     fn resolve(&self, flags: &[&str]) -> Output {
@@ -101,7 +95,7 @@ fn s06_credentials_do_not_go_to_realms_of_others_and_the_way_to_allow_it_is_said
         was_left_alone(&named.realm);
         assert!(!named.tunnel.targets().iter().any(|target| target.starts_with(realm) && realm != address));
 
-        named.configure(&format!("  token-realms: [\"https://{realm}\"]\n"));
+        named.program.run(&["registry", "set", address, "--token-realm", &format!("https://{realm}")]).success();
         named.resolve(&[]).success();
         assert!(tells_on_us(&named.realm.requests()[0]), "what the user allows is done");
     }
@@ -219,5 +213,4 @@ fn s08_a_token_server_has_to_prove_who_it_is_whatever_holds_for_the_registry() {
         run_once(&program, &flagged).code(5).says("cannot be trusted");
         assert_eq!(tokens.fetches().len(), 0);
     }
-    assert_eq!(USER, "bob");
 }

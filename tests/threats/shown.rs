@@ -1,7 +1,5 @@
 //! Words of strangers on the way to a terminal, a pipe, or a reader of lines.
 
-use std::process::Command;
-
 use serde_json::json;
 
 use super::{program_of, run_once, wants_token_of};
@@ -179,10 +177,7 @@ fn on_a_terminal(program: &Program, words: &[&str]) -> String {
 
 #[test]
 fn s27_bars_on_a_terminal_carry_no_words_that_act() {
-    if Command::new("script").arg("--version").output().is_err() {
-        // On systems without it there is no terminal to be had here; bars are tested beside their code too.
-        return;
-    }
+    needs!("script");
     let registry = Scripted::start();
     let one = hostile_image();
     registry.put("app", &one, &["v1"]);

@@ -120,9 +120,12 @@ fn s15_no_secret_is_in_what_is_said_of_failures() {
         registry.rule(when("GET", "/tags/"), Act::header("Link", &format!("<{place}>; rel=\"next\"")));
         say_all(&program, &["inspect", &image]);
         say_all(&program, &["tags", &repository]);
-        let source = Scripted::start();
-        source.put("app", &crate::support::images::image().build(), &["v1"]);
-        say_all(&program, &["copy", &format!("{}/app:v1", source.address()), &format!("{repository}:new")]);
+        // Where TLS is spoken, an upload may go; the rest is refused and takes no time.
+        if !place.starts_with("https:") {
+            let source = Scripted::start();
+            source.put("app", &crate::support::images::image().build(), &["v1"]);
+            say_all(&program, &["copy", &format!("{}/app:v1", source.address()), &format!("{repository}:new")]);
+        }
         registry.behave();
         wants_token_of(&registry, &place);
         say_all(&program, &["resolve", &image]);
