@@ -34,14 +34,17 @@ fn named(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2).filter(|word| word.contains("::") && !word.contains(' '))
 }
 
-/// Where the module of a test may be written down.
+/// Where the module of a test may be written down: tests of the library are in files of their own, or beside the code.
 fn places(module: &[&str]) -> Vec<PathBuf> {
-    let module: Vec<&str> = module.iter().copied().filter(|part| *part != "tests").collect();
-    let path = module.join("/");
-    let below = |directory: &str| {
-        ["", "/mod", "/tests", "/tests/mod", "_tests"].map(|end| root().join(directory).join(format!("{path}{end}.rs")))
-    };
-    below("tests").into_iter().chain(below("src")).collect()
+    let beside: Vec<&str> = module.iter().copied().filter(|part| *part != "tests").collect();
+    let mut places = Vec::new();
+    for path in [module.join("/"), beside.join("/")] {
+        for directory in ["tests", "src"] {
+            let ends = ["", "/mod", "/tests", "/tests/mod", "_tests"];
+            places.extend(ends.map(|end| root().join(directory).join(format!("{path}{end}.rs"))));
+        }
+    }
+    places
 }
 
 fn exists(test: &str) -> bool {
