@@ -27,6 +27,5 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let _ = (received(&headers), chunk_min_length(&headers), rate_limit(&headers));
     let _ = retry_after(&headers, Timestamp::UNIX_EPOCH);
-    let shown = warnings(&headers);
-    assert!(shown.iter().all(|text| !text.chars().any(char::is_control)), "{shown:?}");
+    assert!(warnings(&headers).iter().all(|warning| warning.chars().count() <= 500));
 });
