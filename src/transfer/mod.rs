@@ -8,7 +8,7 @@
 //!
 //! * `graph` walks what belongs to an image, `attached` what refers to it, `narrow` picks platforms
 //! * `look` compares both sides, `plan` says the steps, `outline` describes them for a dry run
-//! * `run` carries plans out, `passage` moves one blob, `hashing` compares it with its digest, `tries` says
+//! * `run` carries plans out, `passage` moves one blob, which `reading` reads and `hashing` compares with its digest, `tries` says
 //!   when to give up, `ledger` remembers what is where
 
 mod attached;
@@ -21,6 +21,7 @@ mod narrow;
 mod outline;
 mod passage;
 mod plan;
+mod reading;
 mod report;
 mod run;
 mod sides;

@@ -4,17 +4,19 @@
 //! that break off, and each side goes on from what it is known to have: the source from the byte behind the last
 //! that was read, the destination from the offset that it names.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::hashing::Hashing;
-use super::tries::Tries;
+use super::reading::{Reading, skip};
+use super::tries::{Tries, wait};
 use super::{Destination, Error, Source};
 use crate::image::{Descriptor, RepositoryName};
 use crate::progress::{Arrival, BlobId, Event, Progress};
-use crate::registry::{self, Begun, BlobReader, BlobUpload, ByteRange, ErrorKind};
+use crate::registry::{self, Begun, BlobUpload, ErrorKind};
 
 /// How many pieces may have been read and not yet written; it lets both sides work at once.
 const AHEAD: usize = 4;
@@ -25,7 +27,7 @@ pub(super) struct Passage<'a> {
     pub(super) destination: &'a Destination,
     pub(super) blob: &'a Descriptor,
     pub(super) id: BlobId,
-    pub(super) progress: &'a dyn Progress,
+    pub(super) progress: &'a Arc<dyn Progress>,
     /// The first pause before a stream that got nowhere is taken up again.
     pub(super) pause: Duration,
 }
@@ -85,7 +87,10 @@ impl Passage<'_> {
             resume = kept.filter(|_| !gone);
             // What is lost does not count as getting on, or it could be lost forever, a little later each time.
             match tries.again(if gone { 0 } else { reached }).filter(|_| error.is_worth_another_try()) {
-                Some(pause) => self.wait(&self.destination.registry.identity().place, pause, &error).await,
+                Some(pause) => {
+                    let place = &self.destination.registry.identity().place;
+                    wait(&**self.progress, place, pause, &error).await;
+                }
                 None => return Err(self.destination.failed(error)),
             }
         }
@@ -128,72 +133,13 @@ impl Passage<'_> {
         tokio::try_join!(read, write).map(drop)
     }
 
-    /// Hands out the blob from `position` on, taking it up again as often as it gets on.
-    async fn read(
-        &self,
-        mut position: u64,
-        pieces: mpsc::Sender<Bytes>,
-        hashing: &mut Hashing,
-    ) -> registry::Result<()> {
-        let mut tries = Tries::new(self.pause);
-        while position < self.blob.size {
-            let reader = self.open(position).await?;
-            let Err(error) = self.forward(reader, &mut position, &pieces, hashing).await else { return Ok(()) };
-            if position == self.blob.size && error.kind() != ErrorKind::Corrupt {
-                return Ok(());
-            }
-            match tries.again(position).filter(|_| error.is_worth_another_try()) {
-                Some(pause) => {
-                    if !pause.is_zero() {
-                        self.source.registry.distrust(&self.blob.digest, &error);
-                    }
-                    self.wait(&self.source.registry.identity().place, pause, &error).await;
-                }
-                None => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Opens the blob at `position` or before.
-    async fn open(&self, position: u64) -> registry::Result<BlobReader> {
-        let open = |range| self.source.registry.blob(&self.source.repository, self.blob, range);
-        let reader = open(ByteRange::from(position)).await?;
-        if reader.start() <= position {
-            return Ok(reader);
-        }
-        // Another part than was asked for is never spliced in.
-        let whole = open(ByteRange::ALL).await?;
-        if whole.start() <= position {
-            return Ok(whole);
-        }
-        let message =
-            format!("asked for {} from byte {position}, it came from byte {}", self.blob.digest, whole.start());
-        Err(registry::Error::new(ErrorKind::Nonsense, message).at(&self.source.registry.identity().place))
-    }
-
-    async fn forward(
-        &self,
-        mut reader: BlobReader,
-        position: &mut u64,
-        pieces: &mpsc::Sender<Bytes>,
-        hashing: &mut Hashing,
-    ) -> registry::Result<()> {
-        let mut known = *position - reader.start();
-        while let Some(mut piece) = reader.next().await? {
-            skip(&mut piece, &mut known);
-            let length = piece.len() as u64;
-            if length > self.blob.size - *position {
-                let (digest, size) = (&self.blob.digest, self.blob.size);
-                let message = format!("the content of {digest} is longer than the {size} bytes that were announced");
-                return Err(registry::Error::new(ErrorKind::Corrupt, message));
-            }
-            if length > 0 {
-                hashing.take(&piece).await?;
-                *position += length;
-                if pieces.send(piece).await.is_err() {
-                    return Ok(());
-                }
+    /// Hands out the blob from `position` on, hashed.
+    async fn read(&self, position: u64, pieces: mpsc::Sender<Bytes>, hashing: &mut Hashing) -> registry::Result<()> {
+        let mut reading = Reading::new(self.source, self.blob, position, self.progress, self.pause);
+        while let Some(piece) = reading.next().await? {
+            hashing.take(&piece).await?;
+            if pieces.send(piece).await.is_err() {
+                break;
             }
         }
         Ok(())
@@ -216,19 +162,4 @@ impl Passage<'_> {
         }
         Ok(())
     }
-
-    async fn wait(&self, place: &str, pause: Duration, error: &registry::Error) {
-        if !pause.is_zero() {
-            let (place, because) = (place.to_owned(), error.to_string());
-            self.progress.observe(&Event::Waiting { place, pause, because });
-            tokio::time::sleep(pause).await;
-        }
-    }
-}
-
-/// Drops from `piece` what of the first `known` bytes it holds.
-fn skip(piece: &mut Bytes, known: &mut u64) {
-    let held = usize::try_from(*known).map_or(piece.len(), |known| known.min(piece.len()));
-    drop(piece.split_to(held));
-    *known -= held as u64;
 }

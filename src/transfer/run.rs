@@ -187,7 +187,7 @@ impl Engine {
             destination: &plan.destination,
             blob,
             id,
-            progress: &*self.progress,
+            progress: &self.progress,
             pause: self.settings.pause,
         }
     }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
+use crate::progress::{Event, Progress};
+use crate::registry::Error;
+
 /// How often work that gets nowhere is begun, the first time included.
 const WITHOUT_PROGRESS: usize = 6;
 /// How many bytes count as getting on. Less would let a place that hands out single bytes be asked forever.
@@ -36,6 +39,15 @@ impl Tries {
             return Some(Duration::ZERO);
         }
         self.pauses.next()
+    }
+}
+
+/// Waits before something at `place` is tried again, and says so.
+pub(super) async fn wait(progress: &dyn Progress, place: &str, pause: Duration, error: &Error) {
+    if !pause.is_zero() {
+        let (place, because) = (place.to_owned(), error.to_string());
+        progress.observe(&Event::Waiting { place, pause, because });
+        tokio::time::sleep(pause).await;
     }
 }
 
