@@ -4,6 +4,7 @@
 //! The one place where blob files are read and written. The store and the layout archive use it; what belongs to
 //! which repository is the store's business, which image is meant is the archive's.
 
+mod batches;
 mod index;
 mod read;
 mod write;

@@ -10,15 +10,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::task::JoinHandle;
 
-use super::{BlobDirectory, blocking, lost, not_locked, storage};
+use super::batches::{BATCH, Batches, Sink};
+use super::{BlobDirectory, blocking, not_locked, storage};
 use crate::files::{self, Access, Disk, DiskFile, FileError, Lock, LockError, Sharing};
 use crate::image::Descriptor;
 use crate::registry::{BlobUpload, Error, ErrorKind, Result, UploadState, Verifier};
 
-/// The bytes that are gathered before a thread hashes and writes them.
-const BATCH: usize = 512 * 1024;
 /// How often a file that another process writes is looked at.
 const POLL: Duration = Duration::from_millis(50);
 /// How long a file that another process writes may not grow before it is no longer waited for.
@@ -37,19 +35,7 @@ pub struct BlobWrite {
     target: PathBuf,
     session: String,
     offset: u64,
-    pending: Vec<Bytes>,
-    pending_bytes: usize,
-    stage: Stage,
-}
-
-/// Who has the file.
-enum Stage {
-    /// Nobody.
-    Idle(Box<Partial>),
-    /// A thread that hashes and writes.
-    Busy(JoinHandle<Result<Box<Partial>>>),
-    /// Nobody any more, because something failed.
-    Failed,
+    batches: Batches<Partial>,
 }
 
 impl BlobDirectory {
@@ -91,8 +77,7 @@ impl BlobDirectory {
     fn write_of(&self, partial: Box<Partial>, session: String) -> BlobWrite {
         let offset = partial.verifier.seen();
         let target = self.path(&partial.blob.digest);
-        let stage = Stage::Idle(partial);
-        BlobWrite { target, session, offset, pending: Vec::new(), pending_bytes: 0, stage }
+        BlobWrite { target, session, offset, batches: Batches::new(partial) }
     }
 
     fn try_begin(&self, blob: &Descriptor, name: &str) -> Result<Attempt> {
@@ -191,18 +176,7 @@ impl BlobUpload for BlobWrite {
     /// The bytes are hashed and written on another thread while more can be taken.
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
         self.offset += chunk.len() as u64;
-        self.pending_bytes += chunk.len();
-        self.pending.push(chunk);
-        if self.pending_bytes < BATCH {
-            return Ok(());
-        }
-        let mut partial = self.settle().await?;
-        let batch = self.take_pending();
-        self.stage = Stage::Busy(tokio::task::spawn_blocking(move || {
-            partial.take(&batch)?;
-            Ok(partial)
-        }));
-        Ok(())
+        self.batches.write(chunk).await
     }
 
     fn offset(&self) -> u64 {
@@ -219,40 +193,17 @@ impl BlobUpload for BlobWrite {
     }
 
     async fn commit(mut self: Box<Self>) -> Result<()> {
-        let partial = self.settle().await?;
-        let batch = self.take_pending();
+        let (partial, batch) = self.batches.end().await?;
         blocking(move || partial.finish(&batch, &self.target)).await
     }
 
     async fn abort(mut self: Box<Self>) {
-        if let Ok(partial) = self.settle().await {
+        if let Ok((partial, _)) = self.batches.end().await {
             let removed = blocking(move || {
                 partial.discard();
                 Ok(())
             });
             let _ = removed.await;
-        }
-    }
-}
-
-impl BlobWrite {
-    fn take_pending(&mut self) -> Vec<Bytes> {
-        self.pending_bytes = 0;
-        std::mem::take(&mut self.pending)
-    }
-
-    /// Waits until no thread has the file, and takes it.
-    async fn settle(&mut self) -> Result<Box<Partial>> {
-        if let Stage::Busy(running) = &mut self.stage {
-            let settled = running.await;
-            self.stage = Stage::Failed;
-            return settled.map_err(lost)?;
-        }
-        match std::mem::replace(&mut self.stage, Stage::Failed) {
-            Stage::Idle(partial) => Ok(partial),
-            Stage::Busy(_) | Stage::Failed => {
-                Err(Error::new(ErrorKind::Storage, format!("an earlier part of {} was not written", self.session)))
-            }
         }
     }
 }
@@ -267,7 +218,7 @@ struct Partial {
     _lock: Lock,
 }
 
-impl Partial {
+impl Sink for Partial {
     fn take(&mut self, batch: &[Bytes]) -> Result<()> {
         for chunk in batch {
             if let Err(error) = self.verifier.update(chunk) {
@@ -278,7 +229,9 @@ impl Partial {
         }
         Ok(())
     }
+}
 
+impl Partial {
     fn finish(mut self, batch: &[Bytes], target: &Path) -> Result<()> {
         self.take(batch)?;
         if let Err(error) = self.verifier.clone().finish() {
