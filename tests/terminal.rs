@@ -32,6 +32,17 @@ fn a_question_for_a_secret_is_broken_off() {
 }
 
 #[test]
+fn a_question_can_be_broken_off_at_once_and_where_ctrl_c_was_ignored_before() {
+    needs!("script");
+    let program = Program::new();
+    // What a script starts in the background has the signal of Ctrl-C ignored.
+    let ignoring = program.type_at_ignoring_interrupts(&["login", "registry.example"], "User name:", b"\x03");
+    ignoring.code(130);
+    let prompt = ["login", "registry.example", "--username", "bob"];
+    program.type_at_ignoring_interrupts(&prompt, "assword", b"\x03").code(130);
+}
+
+#[test]
 fn a_completion_asks_for_no_passphrase() {
     needs!("script");
     let mut program = Program::new();

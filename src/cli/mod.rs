@@ -92,6 +92,7 @@ fn in_runtime<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<
 }
 
 async fn execute(cli: Cli, console: Console) -> Result<ExitCode, CommandError> {
+    let interrupted = signals::listen();
     let options = SessionOptions {
         config_file: cli.global.config.clone(),
         timeout: cli.global.timeout,
@@ -103,7 +104,7 @@ async fn execute(cli: Cli, console: Console) -> Result<ExitCode, CommandError> {
     tokio::select! {
         result = work => finish(&console, result),
         // What was begun is dropped as it stands: uploads and partial files keep what the next run can go on with.
-        code = signals::interrupted() => {
+        code = interrupted => {
             console.finish_progress();
             Ok(ExitCode::from(code))
         }

@@ -105,7 +105,22 @@ impl Program {
     /// Runs on a terminal of its own, types `keys` once `prompt` stands there, and waits for the end. Standard
     /// output is what the terminal showed. The arguments are for a shell.
     pub(crate) fn type_at(&self, arguments: &[&str], prompt: &'static str, keys: &'static [u8]) -> Output {
-        let words = format!("exec {} {}", env!("CARGO_BIN_EXE_tranship"), arguments.join(" "));
+        self.type_behind("", arguments, prompt, keys)
+    }
+
+    /// The same, where the signal of Ctrl-C is ignored when the program starts.
+    pub(crate) fn type_at_ignoring_interrupts(
+        &self,
+        arguments: &[&str],
+        prompt: &'static str,
+        keys: &'static [u8],
+    ) -> Output {
+        self.type_behind("trap '' INT; ", arguments, prompt, keys)
+    }
+
+    /// The same, with a shell's words in front.
+    fn type_behind(&self, before: &str, arguments: &[&str], prompt: &'static str, keys: &'static [u8]) -> Output {
+        let words = format!("{before}exec {} {}", env!("CARGO_BIN_EXE_tranship"), arguments.join(" "));
         let script = ["--quiet", "--return", "--flush", "--command", &words, "/dev/null"];
         self.invoke_other("script", &script).start_with(|stdin, stdout| converse(stdin, stdout, prompt, keys)).finish()
     }
