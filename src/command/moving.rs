@@ -11,7 +11,7 @@ use crate::image::Digest;
 use crate::output::{Page, Report, Shown, size};
 use crate::session::{Access, Session, SessionError};
 use crate::transfer::{
-    self, Clobber, Destination, Engine, Job, Options, Outline, Settings, Source, Tally, TransferPlan, TransferReport,
+    self, Clobber, Destination, Engine, Job, Options, Outline, Settings, Source, Tally, TransferReport,
 };
 
 /// The transfers of one command, gathered before any begins, and what could not even be opened.
@@ -28,12 +28,12 @@ impl<'a> Moves<'a> {
         Self { session, verb, jobs: Vec::new(), failures: Vec::new() }
     }
 
-    /// Adds one transfer.
+    /// Adds an image that goes to one place.
     pub(super) fn add(&mut self, source: Source, destination: Destination, options: Options) {
-        self.jobs.push(Job { source, destination, options });
+        self.jobs.push(Job { source, destinations: vec![destination], options });
     }
 
-    /// Adds a transfer of one image to every destination that can be opened.
+    /// Adds an image that goes to every destination that can be opened, and is read once for all of them.
     pub(super) async fn add_each(
         &mut self,
         source: &Source,
@@ -41,6 +41,7 @@ impl<'a> Moves<'a> {
         access: &Access,
         options: &Options,
     ) {
+        let mut there = Vec::new();
         for text in destinations {
             let opened = async {
                 let location = self.session.location(text)?;
@@ -49,13 +50,14 @@ impl<'a> Moves<'a> {
                 Ok::<_, SessionError>(Destination { expected: location.digest().cloned(), ..destination })
             };
             match opened.await {
-                Ok(destination) => self.add(source.clone(), destination, options.clone()),
+                Ok(destination) => there.push(destination),
                 Err(error) => {
                     let doing = format!("cannot {} `{}` to `{}`", self.verb, source.shown, text.escape_debug());
                     self.failures.push(CommandError::new(doing, error));
                 }
             }
         }
+        self.jobs.push(Job { source: source.clone(), destinations: there, options: options.clone() });
     }
 
     /// Notes an image that could not be opened.
@@ -70,9 +72,9 @@ impl<'a> Moves<'a> {
         let engine = Engine::new(settings, self.session.console().progress());
         let mut images = Vec::new();
         let jobs = std::mem::take(&mut self.jobs);
-        let ended = |job: &Job, result: Result<TransferReport, _>| match result {
+        let ended = |job: &Job, destination: &Destination, result: Result<TransferReport, _>| match result {
             Ok(report) => images.push(report),
-            Err(error) => self.failures.push(self.not_moved(job, error)),
+            Err(error) => self.failures.push(self.not_moved(job, destination, error)),
         };
         engine.copy_each(&jobs, ended).await;
         for warning in images.iter().flat_map(|image| &image.warnings) {
@@ -85,15 +87,10 @@ impl<'a> Moves<'a> {
     pub(super) async fn outline(mut self) -> Result<Outcome, CommandError> {
         let mut plans = Vec::new();
         for job in std::mem::take(&mut self.jobs) {
-            let plan = async {
-                let plan = TransferPlan::make(&job.source, &job.destination, &job.options).await?;
-                plan.outline().await
-            };
-            match plan.await {
-                Ok(plan) => plans.push(plan),
-                Err(error) => {
-                    let error = self.not_moved(&job, error);
-                    self.failures.push(error);
+            for (destination, plan) in job.destinations.iter().zip(job.outlines().await) {
+                match plan {
+                    Ok(plan) => plans.push(plan),
+                    Err(error) => self.failures.push(self.not_moved(&job, destination, error)),
                 }
             }
         }
@@ -101,8 +98,8 @@ impl<'a> Moves<'a> {
         Ok(Outcome::of_several(PlanReport { images: plans }, succeeded, self.failures))
     }
 
-    fn not_moved(&self, job: &Job, error: transfer::Error) -> CommandError {
-        let (source, destination) = (&job.source.shown, &job.destination.shown);
+    fn not_moved(&self, job: &Job, destination: &Destination, error: transfer::Error) -> CommandError {
+        let (source, destination) = (&job.source.shown, &destination.shown);
         let lacks = matches!(&error, transfer::Error::Absent { repository: None, .. });
         let error = CommandError::new(format!("cannot {} `{source}` to `{destination}`", self.verb), error);
         if lacks { error.with_hint("see what the store holds: `tranship images`") } else { error }

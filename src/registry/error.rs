@@ -1,6 +1,7 @@
 //! The error of the contract: what went wrong at a place, as data.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::failure::{Answer, Failure, FailureKind};
@@ -137,11 +138,12 @@ impl fmt::Display for Remedy {
 
 /// What went wrong at a place.
 ///
-/// The message is one sentence without the place's own words unescaped; everything else is data.
-#[derive(Debug)]
+/// The message is one sentence without the place's own words unescaped; everything else is data. Several who asked
+/// together are each told: a clone says the same.
+#[derive(Clone, Debug)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -152,7 +154,7 @@ struct Inner {
     retry_after: Option<Duration>,
     given_up: bool,
     remedies: Vec<Remedy>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -225,7 +227,7 @@ impl Error {
     /// Adds what lies behind it.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 

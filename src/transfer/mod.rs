@@ -8,8 +8,10 @@
 //!
 //! * `graph` walks what belongs to an image, `attached` what refers to it, `narrow` picks platforms
 //! * `look` compares both sides, `plan` says the steps, `outline` describes them for a dry run
-//! * `run` carries plans out, `passage` moves one blob, which `reading` reads and `hashing` compares with its digest, `tries` says
-//!   when to give up, `ledger` remembers what is where
+//! * `run` takes jobs, an image and its destinations; `view` is what all of a job see of its source, `track` the way
+//!   to one destination
+//! * `passage` moves one blob, which `reading` reads and `hashing` compares with its digest, `tries` says when to give
+//!   up, `ledger` remembers what is where
 
 mod attached;
 mod error;
@@ -27,7 +29,9 @@ mod run;
 mod sides;
 #[cfg(test)]
 mod tests;
+mod track;
 mod tries;
+mod view;
 
 pub use error::{Error, PlaceFailed, Side};
 pub use outline::{BlobLine, Fate, ManifestLine, Outline, Totals};

@@ -1,11 +1,16 @@
 //! A plan as it is shown by a dry run: what would travel, what not, and how much it is together.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
 use super::graph::AT_ONCE;
-use super::{Error, Role, Tally, TransferPlan};
+use super::{Destination, Error, Job, Role, Tally, TransferPlan};
 use crate::image::{Descriptor, Digest, MediaType, RepositoryName, Tag};
+use crate::registry::Identity;
 
 /// What would become of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -103,6 +108,59 @@ pub struct Outline {
     pub warnings: Vec<String>,
 }
 
+impl Totals {
+    fn of(blobs: &[BlobLine]) -> Self {
+        let mut totals = Self::default();
+        for blob in blobs {
+            match blob.action {
+                Fate::Send => totals.send.add(blob.size),
+                Fate::Mount => totals.mount.add(blob.size),
+                Fate::Skip => totals.skip.add(blob.size),
+            }
+        }
+        totals
+    }
+}
+
+/// The blobs that would be sent, and to which repository of which place.
+type Brought = HashMap<(Identity, Digest), RepositoryName>;
+
+impl Job {
+    /// Describes what a run would do at every destination, in their order, and does nothing.
+    ///
+    /// Each has an error of its own, as [`TransferPlan::make`] and [`TransferPlan::outline`].
+    pub async fn outlines(&self) -> Vec<Result<Outline, Error>> {
+        let source = self.view();
+        let outline = async |destination| {
+            let plan = TransferPlan::make(&source, destination, &self.options).await?;
+            plan.outline().await
+        };
+        let mut outlines = join_all(self.destinations.iter().map(outline)).await;
+        let mut brought = Brought::new();
+        for (destination, outline) in self.destinations.iter().zip(&mut outlines) {
+            if let Ok(outline) = outline {
+                outline.share(destination, &mut brought);
+            }
+        }
+        outlines
+    }
+}
+
+impl Outline {
+    /// Leaves out what is sent to the same place for an earlier destination, and adds what is sent for this one.
+    fn share(&mut self, destination: &Destination, brought: &mut Brought) {
+        let place = destination.registry.identity();
+        for blob in self.blobs.iter_mut().filter(|blob| blob.action == Fate::Send) {
+            match brought.entry((place.clone(), blob.digest.clone())) {
+                Entry::Vacant(entry) => drop(entry.insert(destination.repository.clone())),
+                Entry::Occupied(entry) if *entry.get() == destination.repository => blob.action = Fate::Skip,
+                Entry::Occupied(entry) => (blob.action, blob.from) = (Fate::Mount, Some(entry.get().clone())),
+            }
+        }
+        self.totals = Totals::of(&self.blobs);
+    }
+}
+
 impl TransferPlan {
     /// Asks the destination which of the blobs it has, and describes what a run would do.
     ///
@@ -112,14 +170,7 @@ impl TransferPlan {
         let lines = stream::iter(0..self.blobs.len()).map(|number| self.line(&self.blobs[number])).buffered(AT_ONCE);
         let mut blobs: Vec<BlobLine> = lines.try_collect().await?;
         blobs.extend(self.foreign.iter().map(|blob| BlobLine { foreign: true, ..line(blob, Fate::Skip, None) }));
-        let mut totals = Totals::default();
-        for blob in &blobs {
-            match blob.action {
-                Fate::Send => totals.send.add(blob.size),
-                Fate::Mount => totals.mount.add(blob.size),
-                Fate::Skip => totals.skip.add(blob.size),
-            }
-        }
+        let totals = Totals::of(&blobs);
         let manifests = self.manifests.iter().map(|step| ManifestLine {
             digest: step.manifest.digest().clone(),
             media_type: step.manifest.media_type().clone(),

@@ -2,8 +2,10 @@
 
 use super::{Pair, tagged};
 use crate::support::docker_registry::DockerRegistry;
-use crate::support::images::image;
+use crate::support::images::{image, index};
+use crate::support::program::Program;
 use crate::support::relay::Relay;
+use crate::support::scripted::Scripted;
 
 #[test]
 fn every_destination_gets_the_image() {
@@ -71,4 +73,51 @@ fn several_destinations_in_one_registry_are_sent_each_blob_once() {
     assert!(pair.arrived().holds("b", &image) && pair.arrived().holds("c", &image));
     let manifests = 2 * image.manifest.bytes.len();
     assert_eq!(relay.uploaded(), (bytes + manifests) as u64);
+}
+
+#[test]
+fn the_source_tells_its_manifests_once() {
+    let from = Scripted::start();
+    let registries = [Scripted::start(), Scripted::start(), Scripted::start()];
+    let image = index(vec![image().build(), image().architecture("arm64").build()]);
+    from.put("a", &image, &["v1"]);
+    // One that has the image already, and so asks for no more than its digest.
+    registries[2].put("b", &image, &["v1"]);
+    let names: Vec<String> = registries.iter().map(|registry| format!("{}/b:v1", registry.address())).collect();
+    let source = format!("{}/a:v1", from.address());
+    let words = [vec!["copy", "--attached", "none", &source], names.iter().map(String::as_str).collect()];
+    Program::new().run(&words.concat()).success();
+    assert_eq!(from.count("GET", "/manifests/"), 3, "the index and two children: {:?}", from.lines());
+    assert!(from.count("HEAD", "/manifests/") <= 1, "{:?}", from.lines());
+    assert!(registries.iter().all(|registry| registry.holds("b", &image)));
+}
+
+#[test]
+fn a_dry_run_counts_for_every_destination() {
+    let (from, to, other) = (Scripted::start(), Scripted::start(), Scripted::start());
+    let image = image().layers(&[2000, 700]).build();
+    from.put("a", &image, &["v1"]);
+    other.put_blob("b", &image.blobs[1]);
+    let [source, first, second, third] =
+        [(&from, "a"), (&to, "b"), (&to, "c"), (&other, "b")].map(|(at, name)| format!("{}/{name}:v1", at.address()));
+    let words = ["copy", "--attached", "none", "--dry-run", "-o", "json", &source, &first, &second, &third];
+    let document = Program::new().run(&words).success().json();
+    let bytes: usize = image.blobs.iter().map(|blob| blob.bytes.len()).sum();
+    let known = image.blobs[1].bytes.len();
+    let totals = |n: usize| {
+        let plan = &document["images"][n];
+        let told = ["send", "mount", "skip"].map(|fate| plan["totals"][fate]["bytes"].as_u64().unwrap());
+        let listed = ["send", "mount", "skip"].map(|fate| {
+            let blobs = plan["blobs"].as_array().unwrap().iter().filter(|blob| blob["action"] == fate);
+            blobs.map(|blob| blob["size"].as_u64().unwrap()).sum::<u64>()
+        });
+        assert_eq!(told, listed, "{plan}");
+        told
+    };
+    assert_eq!(totals(0), [bytes as u64, 0, 0]);
+    assert_eq!(totals(1), [0, bytes as u64, 0], "{document}");
+    assert_eq!(totals(2), [(bytes - known) as u64, 0, known as u64]);
+    assert_eq!(document["images"][1]["blobs"][0]["from"], "b");
+    let written = |line: &String| !line.starts_with("HEAD") && !line.starts_with("GET");
+    assert!(!to.lines().iter().chain(&other.lines()).any(written), "{:?}", to.lines());
 }

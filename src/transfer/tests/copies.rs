@@ -175,12 +175,12 @@ async fn several_images_share_their_work_and_one_that_fails_stops_no_other() {
     }
     let job = |from: &str, to: &str| Job {
         source: a.source(from, "v1"),
-        destination: b.destination(to, &["v1"]),
+        destinations: vec![b.destination(to, &["v1"])],
         options: Options::default(),
     };
     let jobs = [job("one", "x"), job("none", "x"), job("two", "y")];
     let mut results = Vec::new();
-    engine().copy_each(&jobs, |job, result| results.push((job.source.shown.clone(), result))).await;
+    engine().copy_each(&jobs, |job, _, result| results.push((job.source.shown.clone(), result))).await;
     assert_eq!(
         results.iter().map(|(shown, _)| shown.as_str()).collect::<Vec<_>>(),
         ["a/one:v1", "a/none:v1", "a/two:v1"]
@@ -268,6 +268,6 @@ fn a_copy_can_be_moved_between_threads() {
     let (source, destination, options) = (place.source("a", "b"), place.destination("a", &["b"]), Options::default());
     let engine = engine();
     sendable(engine.copy(&source, &destination, &options));
-    let jobs = [Job { source: source.clone(), destination: destination.clone(), options: options.clone() }];
-    sendable(engine.copy_each(&jobs, |_, _| {}));
+    let jobs = [Job { source: source.clone(), destinations: vec![destination.clone()], options: options.clone() }];
+    sendable(engine.copy_each(&jobs, |_, _, _| {}));
 }

@@ -4,4 +4,5 @@ mod copies;
 mod faults;
 mod place;
 mod plans;
+mod several;
 mod support;

@@ -1,0 +1,160 @@
+//! The way of one image to one destination: blobs side by side, then manifests wave by wave, the tag last.
+
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::passage::Passage;
+use super::report::BlobTallies;
+use super::{Engine, Error, ManifestStep, Role, TransferPlan, TransferReport};
+use crate::image::Descriptor;
+use crate::progress::{Arrival, BlobId, Event};
+use crate::registry::{self, ErrorKind};
+
+/// The way to one destination.
+pub(super) struct Track<'a> {
+    engine: &'a Engine,
+}
+
+impl<'a> Track<'a> {
+    pub(super) const fn new(engine: &'a Engine) -> Self {
+        Self { engine }
+    }
+
+    /// Carries out a plan. What it finds there is left as it is, and where it fails no tag has moved.
+    ///
+    /// # Errors
+    /// A side failed for good, or content is not what its digest says.
+    pub(super) async fn run(&self, plan: &TransferPlan) -> Result<TransferReport, Error> {
+        if plan.is_empty() {
+            if plan.destination.tags.is_empty() {
+                // To be kept for its digest is new, also for what is there.
+                self.carry_out(plan).await?;
+            }
+            return Ok(TransferReport::of(plan, BlobTallies::default()));
+        }
+        match self.announced(plan).await {
+            Err(error) if plan.held && error.place_kind() == Some(ErrorKind::MissingBlobs) => {
+                // The destination has the manifest, but lost what it names.
+                self.announced(&plan.whole().await?).await
+            }
+            ended => ended,
+        }
+    }
+
+    async fn announced(&self, plan: &TransferPlan) -> Result<TransferReport, Error> {
+        let title: Arc<str> = plan.destination.shown.as_str().into();
+        let bytes = plan.blobs.iter().fold(0, |sum: u64, blob| sum.saturating_add(blob.size));
+        self.engine.progress.observe(&Event::Planned { title: title.clone(), blobs: plan.blobs.len(), bytes });
+        let ended = self.carry_out(plan).await;
+        self.engine.progress.observe(&Event::Ended { title });
+        ended.map(|blobs| TransferReport::of(plan, blobs))
+    }
+
+    async fn carry_out(&self, plan: &TransferPlan) -> Result<BlobTallies, Error> {
+        let destination = &plan.destination;
+        let session = destination.registry.begin_session(&destination.repository).await;
+        let session = session.map_err(|error| destination.failed(error))?;
+        let tallies = self.blobs(plan).await?;
+        for wave in plan.manifests.chunk_by(|a, b| a.wave == b.wave) {
+            let pushes = FuturesUnordered::new();
+            for step in wave {
+                pushes.push(self.manifest(plan, step));
+            }
+            pushes.try_collect::<()>().await?;
+        }
+        session.finish(&plan.digest, &destination.tags).await.map_err(|error| destination.failed(error))?;
+        Ok(tallies)
+    }
+
+    /// Brings all blobs there, the biggest first.
+    async fn blobs(&self, plan: &TransferPlan) -> Result<BlobTallies, Error> {
+        let mut waiting = plan.blobs.iter();
+        let mut travelling = FuturesUnordered::new();
+        let mut tallies = BlobTallies::default();
+        loop {
+            while travelling.len() < self.engine.settings.concurrency
+                && let Some(blob) = waiting.next()
+            {
+                travelling.push(self.blob(plan, blob));
+            }
+            let Some((arrival, size)) = travelling.try_next().await? else { return Ok(tallies) };
+            tallies.count(arrival, size);
+        }
+    }
+
+    /// Brings one blob there, unless this run did so before.
+    async fn blob(&self, plan: &TransferPlan, blob: &Descriptor) -> Result<(Arrival, u64), Error> {
+        let id = self.engine.number_travel();
+        let arrived = self.bring(plan, blob, id).await;
+        let how = arrived.as_ref().map_or(Arrival::Failed, |arrival| *arrival);
+        let (digest, size) = (blob.digest.clone(), blob.size);
+        self.engine.progress.observe(&Event::BlobFinished { id, digest, size, how });
+        arrived.map(|arrival| (arrival, size))
+    }
+
+    async fn bring(&self, plan: &TransferPlan, blob: &Descriptor, id: BlobId) -> Result<Arrival, Error> {
+        let destination = &plan.destination;
+        let mut homes = self.engine.ledger.homes(destination.registry.identity(), &blob.digest).await;
+        if homes.contains(&destination.repository) {
+            return Ok(Arrival::Present);
+        }
+        let _permit = self.engine.permit(destination.registry.identity()).await;
+        let from = homes.first().or(plan.mount_from());
+        let arrival = self.passage(plan, blob, id).travel(from).await?;
+        homes.push(destination.repository.clone());
+        Ok(arrival)
+    }
+
+    fn passage<'p>(&'p self, plan: &'p TransferPlan, blob: &'p Descriptor, id: BlobId) -> Passage<'p> {
+        Passage {
+            source: &plan.source,
+            destination: &plan.destination,
+            blob,
+            id,
+            progress: &self.engine.progress,
+            pause: self.engine.settings.pause,
+        }
+    }
+
+    /// Puts one manifest in place; where the destination lost content meanwhile, that is sent again, once.
+    async fn manifest(&self, plan: &TransferPlan, step: &ManifestStep) -> Result<(), Error> {
+        match self.push(plan, step).await {
+            Err(error) if error.kind() == ErrorKind::MissingBlobs && !(plan.held && step.role == Role::Root) => {
+                self.heal(plan, step, &error).await?;
+                self.push(plan, step).await.map_err(|error| plan.destination.failed(error))
+            }
+            ended => ended.map_err(|error| plan.destination.failed(error)),
+        }
+    }
+
+    async fn push(&self, plan: &TransferPlan, step: &ManifestStep) -> registry::Result<()> {
+        let destination = &plan.destination;
+        let _permit = self.engine.permit(destination.registry.identity()).await;
+        let (repository, condition) = (&destination.repository, plan.condition(step));
+        destination.registry.push_manifest(repository, &step.manifest, &step.tags, condition).await?;
+        self.engine.progress.observe(&Event::ManifestPushed { digest: step.manifest.digest().clone() });
+        Ok(())
+    }
+
+    /// Sends again what the destination says that it lacks of `step`; everything where it names nothing.
+    async fn heal(&self, plan: &TransferPlan, step: &ManifestStep, error: &registry::Error) -> Result<(), Error> {
+        let lacks = |content: &Descriptor| error.missing().is_empty() || error.missing().contains(&content.digest);
+        let view = step.manifest.manifest();
+        let blobs: Vec<&Descriptor> = view.blobs().filter(|blob| lacks(blob) && !blob.is_foreign()).collect();
+        for blob in blobs {
+            let homes = self.engine.ledger.homes(plan.destination.registry.identity(), &blob.digest);
+            homes.await.retain(|home| *home != plan.destination.repository);
+            self.blob(plan, blob).await?;
+        }
+        let named = |step: &&ManifestStep| {
+            view.children().iter().any(|child| child.digest == *step.manifest.digest() && lacks(child))
+        };
+        let children: Vec<&ManifestStep> = plan.manifests.iter().filter(named).collect();
+        for step in children {
+            self.push(plan, step).await.map_err(|error| plan.destination.failed(error))?;
+        }
+        Ok(())
+    }
+}
