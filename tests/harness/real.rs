@@ -8,7 +8,7 @@ use crate::support::images::{artifact, docker_index, image, index};
 use crate::support::parts::PARTS;
 use crate::support::program::{Program, normal};
 use crate::support::push::Registry;
-use crate::support::relay::Relay;
+use crate::support::relay::{Line, Relay};
 use crate::support::skopeo::Skopeo;
 use crate::support::token_server::{KeyName, TokenServer, Tokens};
 
@@ -62,6 +62,7 @@ fn a_registry_with_passwords_speaks_tls_of_a_private_authority() {
     let refused = anonymous.get("/v2/");
     assert_eq!(refused.status, 401);
     assert!(refused.header("www-authenticate").unwrap().starts_with("Basic realm="));
+    assert_eq!(Registry::trusting(&DockerRegistry::secure(&authority).url(), &authority).get("/v2/").status, 200);
     let user = Registry::trusting(&server.url(), &authority).basic(USER, PASSWORD);
     let image = image().build();
     user.push("a", &image, &["v1"]);
@@ -146,6 +147,29 @@ fn a_relay_counts_and_slows_what_goes_through_it() {
     let begun = Instant::now();
     assert_eq!(Registry::at(&format!("http://{}", slow.address())).get("/v2/").status, 200);
     assert!(begun.elapsed() >= Duration::from_millis(80));
+}
+
+#[test]
+fn a_relay_narrows_and_cuts_what_goes_through_it() {
+    needs!("docker-registry");
+    let server = DockerRegistry::open();
+    let image = image().layers(&[400_000]).build();
+    Registry::at(&server.url()).push("a", &image, &["v1"]);
+    let layer = &image.blobs[1];
+    let target = format!("/v2/a/blobs/{}", layer.digest);
+
+    let narrow = Relay::over(server.address(), Line { rate: Some(4_000_000), ..Line::default() });
+    let begun = Instant::now();
+    assert_eq!(Registry::at(&format!("http://{}", narrow.address())).get(&target).body, layer.bytes);
+    assert!(begun.elapsed() >= Duration::from_millis(90), "{:?}", begun.elapsed());
+    assert_eq!(narrow.downloaded(), layer.bytes.len() as u64);
+
+    let cutting = Relay::to(server.address());
+    cutting.cut_answers(2, 1000);
+    let registry = Registry::at(&format!("http://{}", cutting.address()));
+    let cut = || registry.try_request("GET", &target, &[], b"").is_err();
+    assert_eq!([cut(), cut(), cut()], [true, true, false]);
+    assert_eq!(cutting.downloaded(), layer.bytes.len() as u64 + 2000);
 }
 
 #[test]

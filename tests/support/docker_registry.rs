@@ -1,6 +1,6 @@
 //! Debian's `docker-registry`, started by the test that needs it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -37,15 +37,21 @@ impl DockerRegistry {
         Self::start(config, directory(), "http")
     }
 
+    /// Open to everyone over TLS with a certificate of `authority`.
+    pub(crate) fn secure(authority: &Authority) -> Self {
+        let directory = directory();
+        let config = json!({"http": {"tls": certified(authority, directory.path())}});
+        Self::start(config, directory, "https")
+    }
+
     /// Only for [`USER`] with [`PASSWORD`], over TLS with a certificate of `authority`.
     pub(crate) fn htpasswd(authority: &Authority) -> Self {
         let directory = directory();
-        let (certificate, key) = authority.server(&LOOPBACK).write(directory.path(), "server");
         let passwords = directory.path().join("htpasswd");
         let made = Command::new("htpasswd").args(["-Bbn", USER, PASSWORD]).output().unwrap();
         std::fs::write(&passwords, made.stdout).unwrap();
         let config = json!({
-            "http": {"tls": {"certificate": certificate, "key": key}},
+            "http": {"tls": certified(authority, directory.path())},
             "auth": {"htpasswd": {"realm": "test", "path": passwords}},
         });
         Self::start(config, directory, "https")
@@ -115,7 +121,7 @@ impl DockerRegistry {
     }
 
     /// Waits until the log says where it listens.
-    fn wait_for_address(&mut self, log: &std::path::Path) -> String {
+    fn wait_for_address(&mut self, log: &Path) -> String {
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             let text = std::fs::read_to_string(log).unwrap_or_default();
@@ -139,6 +145,12 @@ impl Drop for DockerRegistry {
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
+}
+
+/// A new certificate of `authority`, as the configuration names it.
+fn certified(authority: &Authority, directory: &Path) -> Value {
+    let (certificate, key) = authority.server(&LOOPBACK).write(directory, "server");
+    json!({"certificate": certificate, "key": key})
 }
 
 fn merge(document: &mut Value, extra: Value) {

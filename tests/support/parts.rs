@@ -40,7 +40,8 @@ pub(crate) fn present(names: &[&str]) -> bool {
     true
 }
 
-fn is_installed(name: &str) -> bool {
+/// Whether a program is on PATH.
+pub(crate) fn is_installed(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| Path::new(&directory).join(name).is_file())
 }

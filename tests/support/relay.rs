@@ -1,13 +1,27 @@
-//! A relay in front of a real server (plain HTTP): counts the requests and bytes that go through, and makes them
-//! wait.
+//! A relay in front of a real server (plain HTTP): counts the requests and bytes that go through, makes them wait,
+//! and cuts them.
 
 use std::io::{BufReader, Read as _, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::http::Head;
+
+/// The first byte of a TLS connection (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
+/// How long a line a relay is, and how narrow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Line {
+    /// How long a new connection takes.
+    pub(crate) connecting: Duration,
+    /// How long each request takes to get through.
+    pub(crate) wait: Duration,
+    /// How many bytes of a body a connection passes on in a second.
+    pub(crate) rate: Option<u64>,
+}
 
 /// A running relay. It ends when it is dropped.
 pub(crate) struct Relay {
@@ -17,13 +31,16 @@ pub(crate) struct Relay {
 
 struct Shared {
     upstream: String,
-    wait: Duration,
+    line: Line,
     /// The next request with this method and a longer body goes through for so many bytes, then both sides are cut.
     cut: Mutex<Option<(String, u64)>>,
+    /// So many of the next answers with a longer body go through for so many bytes, then both sides are cut.
+    cut_answers: Mutex<(usize, u64)>,
     stopped: AtomicBool,
     connections: AtomicUsize,
     lines: Mutex<Vec<String>>,
     uploaded: AtomicU64,
+    downloaded: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -35,16 +52,23 @@ impl Relay {
 
     /// Relays to the server at `upstream`, each request after a pause, as over a long line.
     pub(crate) fn slow(upstream: &str, wait: Duration) -> Self {
+        Self::over(upstream, Line { wait, ..Line::default() })
+    }
+
+    /// Relays to the server at `upstream` over such a line.
+    pub(crate) fn over(upstream: &str, line: Line) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
-            wait,
+            line,
             cut: Mutex::new(None),
+            cut_answers: Mutex::new((0, 0)),
             stopped: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             lines: Mutex::new(Vec::new()),
             uploaded: AtomicU64::new(0),
+            downloaded: AtomicU64::new(0),
             open: Mutex::new(Vec::new()),
         });
         let relay = Self { address, shared: Arc::clone(&shared) };
@@ -67,6 +91,11 @@ impl Relay {
     /// Cuts the next request with this method and a longer body after so many bytes of it.
     pub(crate) fn cut(&self, method: &str, after: u64) {
         *self.shared.cut.lock().unwrap() = Some((method.to_owned(), after));
+    }
+
+    /// Cuts so many of the next answers with a longer body after so many bytes of it.
+    pub(crate) fn cut_answers(&self, times: usize, after: u64) {
+        *self.shared.cut_answers.lock().unwrap() = (times, after);
     }
 
     /// `127.0.0.1:PORT`.
@@ -93,9 +122,15 @@ impl Relay {
         self.shared.uploaded.load(Ordering::SeqCst)
     }
 
-    /// Forgets the requests so far.
+    /// The bytes of all bodies of answers so far.
+    pub(crate) fn downloaded(&self) -> u64 {
+        self.shared.downloaded.load(Ordering::SeqCst)
+    }
+
+    /// Forgets the requests and bytes so far.
     pub(crate) fn forget(&self) {
         self.shared.lines.lock().unwrap().clear();
+        self.shared.downloaded.store(0, Ordering::SeqCst);
         self.shared.uploaded.store(0, Ordering::SeqCst);
     }
 
@@ -107,50 +142,97 @@ impl Relay {
 
 impl Shared {
     fn relay(&self, mut client: TcpStream) -> std::io::Result<()> {
+        std::thread::sleep(self.line.connecting);
+        let mut first = [0];
+        if client.peek(&mut first)? == 1 && first[0] == TLS_HANDSHAKE {
+            // Nothing else would ever come, and the client would wait for an answer.
+            return client.shutdown(Shutdown::Both);
+        }
         let mut server = TcpStream::connect(&self.upstream)?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         self.open.lock().unwrap().extend([client.try_clone()?, server.try_clone()?]);
         let mut from_client = BufReader::new(client.try_clone()?);
         let mut from_server = BufReader::new(server.try_clone()?);
-        while let Some(request) = Head::read(&mut from_client)? {
-            let method = request.word(0).to_owned();
-            self.lines.lock().unwrap().push(format!("{method} {}", request.word(1)));
-            std::thread::sleep(self.wait);
-            request.write(&mut server)?;
-            let cut =
-                self.cut.lock().unwrap().take_if(|(cut, after)| *cut == method && request.length() > Some(*after));
-            if let Some((_, after)) = cut {
-                std::io::copy(&mut (&mut from_client).take(after), &mut server)?;
-                break;
-            }
-            let mut counted = Counted { server: &mut server, bytes: &self.uploaded };
-            request.request_framing().copy(&mut from_client, &mut counted)?;
-            let Some(answer) = Head::read(&mut from_server)? else { break };
-            answer.write(&mut client)?;
-            answer.answer_framing(&method).copy(&mut from_server, &mut client)?;
-            client.flush()?;
-        }
+        while self.exchange(&mut from_client, &mut from_server, &mut client, &mut server)? {}
         client.shutdown(Shutdown::Both)?;
         server.shutdown(Shutdown::Both)
     }
+
+    /// Passes on one request and its answer; whether more may come.
+    fn exchange(
+        &self,
+        from_client: &mut BufReader<TcpStream>,
+        from_server: &mut BufReader<TcpStream>,
+        client: &mut TcpStream,
+        server: &mut TcpStream,
+    ) -> std::io::Result<bool> {
+        let Some(request) = Head::read(from_client)? else { return Ok(false) };
+        let method = request.word(0).to_owned();
+        self.lines.lock().unwrap().push(format!("{method} {}", request.word(1)));
+        std::thread::sleep(self.line.wait);
+        request.write(server)?;
+        let cut = self.cut.lock().unwrap().take_if(|(cut, after)| *cut == method && request.length() > Some(*after));
+        let mut passage = Passage::new(server, &self.uploaded, self.line.rate);
+        if let Some((_, after)) = cut {
+            std::io::copy(&mut from_client.take(after), &mut passage)?;
+            return Ok(false);
+        }
+        request.request_framing().copy(from_client, &mut passage)?;
+        let Some(answer) = Head::read(from_server)? else { return Ok(false) };
+        answer.write(client)?;
+        let mut passage = Passage::new(client, &self.downloaded, self.line.rate);
+        if let Some(after) = self.cut_of(&method, &answer) {
+            std::io::copy(&mut from_server.take(after), &mut passage)?;
+            return Ok(false);
+        }
+        answer.answer_framing(&method).copy(from_server, &mut passage)?;
+        client.flush()?;
+        Ok(true)
+    }
+
+    /// After how many bytes this answer is cut.
+    fn cut_of(&self, method: &str, answer: &Head) -> Option<u64> {
+        let mut cuts = self.cut_answers.lock().unwrap();
+        let (times, after) = *cuts;
+        if method == "HEAD" || times == 0 || answer.length() <= Some(after) {
+            return None;
+        }
+        cuts.0 -= 1;
+        Some(after)
+    }
 }
 
-/// Counts what is written.
-struct Counted<'a> {
-    server: &'a mut TcpStream,
-    bytes: &'a AtomicU64,
+/// Passes on the bytes of one body: counts them, and holds them to the rate.
+struct Passage<'a> {
+    to: &'a mut TcpStream,
+    count: &'a AtomicU64,
+    rate: Option<u64>,
+    begun: Instant,
+    passed: u64,
 }
 
-impl Write for Counted<'_> {
+impl<'a> Passage<'a> {
+    fn new(to: &'a mut TcpStream, count: &'a AtomicU64, rate: Option<u64>) -> Self {
+        Self { to, count, rate, begun: Instant::now(), passed: 0 }
+    }
+}
+
+impl Write for Passage<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.server.write(bytes)?;
-        self.bytes.fetch_add(written as u64, Ordering::SeqCst);
-        Ok(written)
+        // Before they go, so that whoever gets the last of them finds them counted.
+        self.count.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+        self.to.write_all(bytes)?;
+        self.passed += bytes.len() as u64;
+        if let Some(rate) = self.rate {
+            let due = self.begun + Duration::from_micros(self.passed.saturating_mul(1_000_000) / rate);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.server.flush()
+        self.to.flush()
     }
 }
 
