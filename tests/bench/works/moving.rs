@@ -1,0 +1,151 @@
+//! Moving images: big layers and small ones, pulled and copied, in the clear and over TLS.
+
+use std::path::PathBuf;
+
+use super::{GIB, KIB, MIB, figure, shown};
+use crate::results::{Bound, Row};
+use crate::support::certificates::Authority;
+use crate::support::docker_registry::DockerRegistry;
+use crate::support::relay::Relay;
+use crate::tasks::{Name, Task, Transport};
+use crate::trial::{Bench, Errand, Mode};
+use crate::warehouse;
+
+const REPOSITORY: &str = "team/app";
+
+/// P1: one layer to the store.
+pub(super) fn pull_one_layer(bench: &mut Bench) {
+    let layers = [bench.size(GIB, 32 * MIB)];
+    pull(bench, "P1", &layers, 0.6);
+    let work = pull_of(&layers);
+    let cpu = bench.results.own("P1", &work).map(|row| cpu_per_gib(row, layers[0]));
+    bench.results.goal_of("P1", "CPU seconds for a GiB", cpu, Bound::AtMost(1.2));
+}
+
+/// P2: eight layers at once to the store.
+pub(super) fn pull_eight_layers(bench: &mut Bench) {
+    let layers = [bench.size(128 * MIB, 4 * MIB); 8];
+    pull(bench, "P2", &layers, 0.75);
+}
+
+fn pull(bench: &mut Bench, id: &'static str, layers: &[u64], of_best: f64) {
+    let work = pull_of(layers);
+    let source = DockerRegistry::open();
+    warehouse::put(&source, REPOSITORY, &tags(1), layers);
+    bench.race(id, &work, 1, |mode| {
+        let (address, relays) = door(&source, mode);
+        Errand { relays, ..Errand::plain(Task::Pull(Name::new(&address, REPOSITORY, "v0"))) }
+    });
+    let wall = bench.results.against_best(id, &work, |row| row.wall);
+    bench.results.goal_of(id, format!("wall time of the best peer, {work}"), wall, Bound::AtMost(of_best));
+}
+
+fn pull_of(layers: &[u64]) -> String {
+    format!("pull {} × {}", layers.len(), shown(layers[0]))
+}
+
+fn copy_of(layers: &[u64]) -> String {
+    format!("copy {} × {}", layers.len(), shown(layers[0]))
+}
+
+/// P3: from registry to registry.
+pub(super) fn copy_one_layer(bench: &mut Bench) {
+    let layers = [bench.size(GIB, 32 * MIB)];
+    copy(bench, "P3", &layers, &DockerRegistry::open, &Transport::Plain);
+    let work = copy_of(&layers);
+    let cpu = bench.results.own("P3", &work).map(|row| cpu_per_gib(row, layers[0]));
+    bench.results.goal_of("P3", "CPU seconds for a GiB", cpu, Bound::AtMost(0.9));
+    let best = bench.results.against_best("P3", &work, |row| row.cpu);
+    bench.results.goal_of("P3", "CPU of the best peer that hashes", best, Bound::AtMost(0.7));
+}
+
+/// P4: from registry to registry, both with TLS.
+pub(super) fn copy_over_tls(bench: &mut Bench) {
+    let layers = [bench.size(GIB, 32 * MIB)];
+    let authority = Authority::new();
+    let directory = tempfile::tempdir().unwrap();
+    let file: PathBuf = directory.path().join("authority.pem");
+    std::fs::write(&file, authority.pem()).unwrap();
+    copy(bench, "P4", &layers, &|| DockerRegistry::secure(&authority), &Transport::Tls(file));
+    let work = copy_of(&layers);
+    let cpu = bench.results.own("P4", &work).map(|row| cpu_per_gib(row, layers[0]));
+    bench.results.goal_of("P4", "CPU seconds for a GiB", cpu, Bound::AtMost(1.2));
+    let best = bench.results.against_best("P4", &work, |row| row.cpu);
+    bench.results.goal_of("P4", "CPU of the best peer that hashes", best, Bound::AtMost(0.95));
+}
+
+fn copy(
+    bench: &mut Bench,
+    id: &'static str,
+    layers: &[u64],
+    start: &dyn Fn() -> DockerRegistry,
+    transport: &Transport,
+) {
+    let source = start();
+    warehouse::put(&source, REPOSITORY, &tags(1), layers);
+    bench.race(id, &copy_of(layers), 1, |mode| {
+        let destination = start();
+        // Relays do not speak TLS.
+        let mode = if *transport == Transport::Plain { mode } else { Mode::Timed };
+        let ((from, mut relays), (to, counting)) = (door(&source, mode), door(&destination, mode));
+        relays.extend(counting);
+        let task = Task::Copy(Name::new(&from, REPOSITORY, "v0"), vec![Name::new(&to, REPOSITORY, "v0")]);
+        Errand { relays, transport: transport.clone(), ..Errand::plain(task) }.holding(destination)
+    });
+}
+
+/// P5: what each layer costs beside its bytes.
+pub(super) fn many_small_layers(bench: &mut Bench) {
+    let layers = vec![4 * KIB; bench.size(100, 10)];
+    pull(bench, "P5", &layers, 0.6);
+    copy(bench, "P5", &layers, &DockerRegistry::open, &Transport::Plain);
+    let work = copy_of(&layers);
+    let wall = bench.results.against_best("P5", &work, |row| row.wall);
+    bench.results.goal_of("P5", format!("wall time of the best peer, {work}"), wall, Bound::AtMost(0.8));
+}
+
+/// P6: one image to many tags that point to it already, in one run.
+pub(super) fn unchanged_tags(bench: &mut Bench) {
+    let count: usize = bench.size(1000, 20);
+    let work = format!("copy to {count} unchanged tags");
+    let (source, destination) = (DockerRegistry::open(), DockerRegistry::open());
+    warehouse::put(&source, REPOSITORY, &tags(1), &[4 * KIB]);
+    // The same bytes under every tag: what the first run copies once is found by all the others.
+    let name = |registry: &DockerRegistry, tag: &str| Name::new(registry.address(), REPOSITORY, tag);
+    let names: Vec<Name> = tags(count).iter().map(|tag| name(&destination, tag)).collect();
+    let filled = Errand::plain(Task::Copy(name(&source, "v0"), names.clone())).run(&bench.tools[0], 1);
+    if let Err(error) = filled {
+        bench.results.gaps.push(format!("P6 {work}: {error}"));
+        return;
+    }
+    bench.alone("P6", &work, |mode| {
+        let ((from, mut relays), (to, counting)) = (door(&source, mode), door(&destination, mode));
+        relays.extend(counting);
+        let names = names.iter().map(|name| Name::new(&to, REPOSITORY, &name.tag)).collect();
+        Errand { relays, ..Errand::plain(Task::Copy(Name::new(&from, REPOSITORY, "v0"), names)) }
+    });
+    let Some(row) = bench.results.own("P6", &work).cloned() else { return };
+    let count = figure(count as u64);
+    bench.results.goal("P6", "CPU milliseconds for a tag", row.cpu.as_secs_f64() * 1e3 / count, Bound::AtMost(0.5));
+    bench.results.goal("P6", "tags in a second", count / row.wall.as_secs_f64(), Bound::AtLeast(3000.0));
+}
+
+/// Where a registry is spoken to, and the relay that stands there.
+fn door(registry: &DockerRegistry, mode: Mode) -> (String, Vec<Relay>) {
+    match mode {
+        Mode::Timed => (registry.address().to_owned(), Vec::new()),
+        Mode::Counted => {
+            let relay = Relay::to(registry.address());
+            (relay.address().to_owned(), vec![relay])
+        }
+    }
+}
+
+/// `v0`, `v1` and so on.
+fn tags(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("v{number}")).collect()
+}
+
+fn cpu_per_gib(row: &Row, bytes: u64) -> f64 {
+    row.cpu.as_secs_f64() / (figure(bytes) / figure(GIB))
+}
