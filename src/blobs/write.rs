@@ -1,7 +1,7 @@
 //! Writing a blob file: bytes go to `uploads/`, are hashed on the way, and get their name when they are whole.
 //!
-//! There is one such file per digest, locked by whoever writes it. So what an interrupted process left is gone
-//! on with by the next one, and of two processes that want the same blob at the same time one waits.
+//! There is one such file per digest, and whoever writes it has claimed it. So what an interrupted process
+//! left is gone on with by the next one, and of two processes that want the same blob at the same time one waits.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::batches::{BATCH, Batches, Sink};
 use super::{BlobDirectory, blocking, not_locked, storage};
-use crate::files::{self, Access, Disk, DiskFile, FileError, Lock, LockError, Sharing};
+use crate::files::{self, Access, Claim, Disk, DiskFile, FileError, LockError};
 use crate::image::Descriptor;
 use crate::registry::{BlobUpload, Error, ErrorKind, Result, UploadState, Verifier};
 
@@ -86,7 +86,7 @@ impl BlobDirectory {
             if self.has(blob)? {
                 return Ok(Attempt::Present);
             }
-            let Some(lock) = self.lock(&path)? else {
+            let Some(claim) = self.claim(&path)? else {
                 return Ok(Attempt::Held(path.metadata().map_or(0, |metadata| metadata.len())));
             };
             // While the lock was waited for, its last holder may have finished.
@@ -94,7 +94,7 @@ impl BlobDirectory {
                 self.discard(&path);
                 return Ok(Attempt::Present);
             }
-            let Some(verifier) = self.hash_again(&path, blob)? else { continue };
+            let verifier = self.hash_again(&path, blob)?;
             let whole = verifier.seen() == blob.size;
             let append = self.disk.append(&path, Access::Shared);
             let file = append.map_err(|error| storage(FileError::new("write", &path, error)))?;
@@ -104,7 +104,7 @@ impl BlobDirectory {
                 file,
                 verifier,
                 disk: Arc::clone(&self.disk),
-                _lock: lock,
+                _claim: claim,
             };
             if !whole {
                 return Ok(Attempt::Begun(Box::new(partial)));
@@ -118,33 +118,26 @@ impl BlobDirectory {
         }
     }
 
-    /// Locks the file of an upload, which is made where it is missing; `None` where another has it.
-    fn lock(&self, path: &Path) -> Result<Option<Lock>> {
+    /// The right to write the file of an upload; `None` where another has it.
+    fn claim(&self, path: &Path) -> Result<Option<Claim>> {
         let uploads = path.parent().unwrap_or(&self.root);
         loop {
             files::create_directories(&*self.disk, uploads).map_err(storage)?;
-            // Made here and not by the lock, because a lock's own file is for its owner alone.
-            match self.disk.append(path, Access::Shared) {
-                Ok(_) => break,
+            match Claim::on(path) {
                 // Another process is done here and has removed the empty directory.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !uploads.exists() => {}
-                Err(error) => return Err(storage(FileError::new("write", path, error))),
+                Err(LockError::File(error)) if error.source.kind() == io::ErrorKind::NotFound && !uploads.exists() => {}
+                claimed => return claimed.map_err(not_locked),
             }
-        }
-        match Lock::take(path, Sharing::Exclusive, Duration::ZERO) {
-            Ok(lock) => Ok(Some(lock)),
-            Err(LockError::Held { .. }) => Ok(None),
-            Err(error) => Err(not_locked(error)),
         }
     }
 
     /// Hashes what an earlier process left of a blob; where that cannot be its beginning, it is removed.
-    fn hash_again(&self, path: &Path, blob: &Descriptor) -> Result<Option<Verifier>> {
+    fn hash_again(&self, path: &Path, blob: &Descriptor) -> Result<Verifier> {
         let mut verifier = Verifier::new(blob);
-        let Some((mut file, length)) = files::open_regular(path).map_err(storage)? else { return Ok(None) };
+        let Some((mut file, length)) = files::open_regular(path).map_err(storage)? else { return Ok(verifier) };
         if length > blob.size {
             self.disk.remove(path).map_err(|error| storage(FileError::new("remove", path, error)))?;
-            return Ok(None);
+            return Ok(verifier);
         }
         let mut piece = vec![0; usize::try_from(length).unwrap_or(BATCH).min(BATCH)];
         while verifier.seen() < length {
@@ -154,7 +147,7 @@ impl BlobDirectory {
             }
             verifier.update(&piece[..read])?;
         }
-        Ok(Some(verifier))
+        Ok(verifier)
     }
 
     fn discard(&self, path: &Path) {
@@ -215,7 +208,7 @@ struct Partial {
     file: Box<dyn DiskFile>,
     verifier: Verifier,
     disk: Arc<dyn Disk>,
-    _lock: Lock,
+    _claim: Claim,
 }
 
 impl Sink for Partial {

@@ -4,7 +4,10 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Disk, FileError};
+use super::{Disk, DiskFile, FileError};
+
+/// How many may write the same file at once before their temporary files have names that nobody finds again.
+const PLACES: usize = 4;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,19 +43,15 @@ impl Access {
 pub fn write_atomically(disk: &dyn Disk, path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
     let directory = parent(path);
     create_directories(disk, directory)?;
-    let temporary = temporary_name(path).map_err(FileError::of("write", path))?;
-    let written = (|| {
-        let mut file = disk.create_new(&temporary, access)?;
-        file.write(bytes)?;
-        file.sync()?;
-        drop(file);
-        disk.rename(&temporary, path)
-    })();
+    let (temporary, mut file) = temporary_file(disk, path, access).map_err(FileError::of("write", path))?;
+    // The file is held until it has its name: what nobody holds is taken for what a killed process left.
+    let written = file.write(bytes).and_then(|()| file.sync()).and_then(|()| disk.rename(&temporary, path));
     if let Err(error) = written {
         // The write has failed already; that its temporary file stays is the lesser evil.
         let _ = disk.remove(&temporary);
         return Err(FileError::new("write", path, error));
     }
+    drop(file);
     disk.sync_directory(directory).map_err(FileError::of("write", path))
 }
 
@@ -76,10 +75,19 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// A name beside `path` that nobody else uses.
-fn temporary_name(path: &Path) -> io::Result<PathBuf> {
+/// A file beside `path` that nobody else writes. Its name is one of a few, so that what a killed process left
+/// is met by the next that writes the same, without a look at all the directory.
+fn temporary_file(disk: &dyn Disk, path: &Path, access: Access) -> io::Result<(PathBuf, Box<dyn DiskFile>)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(path.with_file_name(format!(".{name}.{}.tmp", unused_word()?)))
+    for place in 0..PLACES {
+        let temporary = path.with_file_name(format!(".{name}.{place}.tmp"));
+        if let Some(file) = disk.create_held(&temporary, access)? {
+            return Ok((temporary, file));
+        }
+    }
+    let temporary = path.with_file_name(format!(".{name}.{}.tmp", unused_word()?));
+    let file = disk.create_new(&temporary, access)?;
+    Ok((temporary, file))
 }
 
 /// 16 hex digits that nobody else has come to.
@@ -106,6 +114,43 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
         }
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_killed_writes_left_is_collected_by_the_next_and_what_is_held_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        let names = || {
+            let entries = home.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+            let mut names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        // As a kill in the midst leaves it: there, and held by nobody.
+        drop(temporary_file(&LocalDisk, &path, Access::Shared).unwrap());
+        assert_eq!(names(), [".file.0.tmp"]);
+        let (held, mut file) = temporary_file(&LocalDisk, &path, Access::Private).unwrap();
+        assert_eq!(names(), [".file.0.tmp"], "the next takes its place");
+        write_atomically(&LocalDisk, &path, b"content", Access::Shared).unwrap();
+        assert_eq!(names(), [".file.0.tmp", "file"]);
+        file.write(b"ours").unwrap();
+        assert_eq!(std::fs::read(held).unwrap(), b"ours");
+        let others = [(); PLACES].map(|()| temporary_file(&LocalDisk, &path, Access::Shared).unwrap());
+        assert_eq!(names().len(), 1 + PLACES + 1, "however many there are, each has a file");
+        drop((file, others));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_a_temporary_file_is_not_written_through() {
+        let home = tempfile::tempdir().unwrap();
+        let (path, canary) = (home.path().join("file"), home.path().join("canary"));
+        std::fs::write(&canary, "untouched").unwrap();
+        std::os::unix::fs::symlink(&canary, home.path().join(".file.0.tmp")).unwrap();
+        std::fs::hard_link(&canary, home.path().join(".file.1.tmp")).unwrap();
+        write_atomically(&LocalDisk, &path, b"content", Access::Shared).unwrap();
+        assert_eq!(std::fs::read_to_string(&canary).unwrap(), "untouched");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "content");
     }
 
     #[test]

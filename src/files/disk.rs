@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::Access;
+use super::{Access, held};
 
 /// A disk. [`LocalDisk`] is the real one; tests wrap it to make the Nth call fail.
 pub trait Disk: Send + Sync {
@@ -13,6 +13,13 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// What the system says.
     fn create_new(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Makes a new file that others see to be in use for as long as it is open. What has the name and is in use
+    /// by nobody was left by a process that was killed, and is removed; `None` where somebody uses it.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn create_held(&self, path: &Path, access: Access) -> io::Result<Option<Box<dyn DiskFile>>>;
 
     /// Opens a file to write behind its end; makes it where it is missing.
     ///
@@ -69,6 +76,10 @@ impl Disk for LocalDisk {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         Ok(Box::new(access.apply(&mut options).open(path)?))
+    }
+
+    fn create_held(&self, path: &Path, access: Access) -> io::Result<Option<Box<dyn DiskFile>>> {
+        Ok(held::create(path, access)?.map(|file| Box::new(file) as Box<dyn DiskFile>))
     }
 
     fn append(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {

@@ -67,6 +67,11 @@ impl Disk for FaultyDisk {
         Ok(self.wrap(LocalDisk.create_new(path, access)?))
     }
 
+    fn create_held(&self, path: &Path, access: Access) -> io::Result<Option<Box<dyn DiskFile>>> {
+        self.call()?;
+        Ok(LocalDisk.create_held(path, access)?.map(|file| self.wrap(file)))
+    }
+
     fn append(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
         self.call()?;
         Ok(self.wrap(LocalDisk.append(path, access)?))

@@ -58,6 +58,44 @@ impl Lock {
     }
 }
 
+/// The sole right to write a file, held by a lock beside it: on some systems a lock on the file itself would keep
+/// its own holder from writing. Given back, it leaves nothing behind; what a kill leaves of it is taken over.
+#[derive(Debug)]
+pub struct Claim(Option<Lock>);
+
+/// What the name of a claim's lock ends with.
+const CLAIM: &str = ".lock";
+
+impl Claim {
+    /// Claims the file at `path`, whether or not it is there; `None` where another has claimed it.
+    ///
+    /// # Errors
+    /// The lock cannot be opened.
+    pub fn on(path: &Path) -> Result<Option<Self>, LockError> {
+        let mut lock = path.as_os_str().to_owned();
+        lock.push(CLAIM);
+        match Lock::take(Path::new(&lock), Sharing::Exclusive, Duration::ZERO) {
+            Ok(lock) => Ok(Some(Self(Some(lock)))),
+            Err(LockError::Held { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The name of the file that is claimed by the file of this name; `None` where that is no claim.
+    #[must_use]
+    pub fn claimed(name: &str) -> Option<&str> {
+        name.strip_suffix(CLAIM)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(lock) = self.0.take() {
+            lock.remove();
+        }
+    }
+}
+
 fn open(path: &Path) -> Result<File, FileError> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(FileError::of("make the directory", parent))?;
@@ -68,7 +106,7 @@ fn open(path: &Path) -> Result<File, FileError> {
 }
 
 /// Whether `path` still names the file that was opened.
-fn is_at(file: &File, path: &Path) -> bool {
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
@@ -85,7 +123,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-fn try_lock(file: &File, sharing: Sharing) -> Result<(), TryLockError> {
+pub(super) fn try_lock(file: &File, sharing: Sharing) -> Result<(), TryLockError> {
     let locked = match sharing {
         Sharing::Exclusive => file.try_lock(),
         Sharing::Shared => file.try_lock_shared(),
@@ -140,6 +178,22 @@ mod tests {
         drop(held);
         let _one = Lock::take(&path, Sharing::Shared, Duration::ZERO).unwrap();
         let _two = Lock::take(&path, Sharing::Shared, Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn a_claim_is_for_one_and_leaves_nothing_behind() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        let claim = Claim::on(&path).unwrap().unwrap();
+        assert!(Claim::on(&path).unwrap().is_none());
+        let names: Vec<_> = home.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names.iter().map(|name| Claim::claimed(name.to_str()?)).collect::<Vec<_>>(), [Some("file")]);
+        drop(claim);
+        assert_eq!(home.path().read_dir().unwrap().count(), 0);
+        // What a killed process left.
+        std::fs::write(home.path().join("file.lock"), "").unwrap();
+        drop(Claim::on(&path).unwrap().unwrap());
+        assert_eq!(home.path().read_dir().unwrap().count(), 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod atomic;
 mod disk;
 #[cfg(test)]
 mod faulty;
+mod held;
 mod lock;
 mod places;
 mod read;
@@ -16,7 +17,7 @@ pub use atomic::{Access, create_directories, unused_word, write_atomically};
 pub use disk::{Disk, DiskFile, LocalDisk};
 #[cfg(test)]
 pub(crate) use faulty::{Failing, FaultyDisk};
-pub use lock::{Lock, LockError, Sharing};
+pub use lock::{Claim, Lock, LockError, Sharing};
 pub use places::{Places, PlacesError};
 pub use read::{is_vacant, open_regular, read_following_links, read_regular};
 
