@@ -18,7 +18,7 @@ mod sessions;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::blobs::{self, BlobDirectory, blocking, storage};
@@ -92,11 +92,6 @@ impl Shared {
 
     fn touch(&self, repository: &RepositoryName, selector: Selector) {
         held(&self.touched).insert((repository.clone(), selector));
-    }
-
-    /// Brings `index.json` up to date where no session will.
-    fn settle(&self) -> Result<()> {
-        if self.sessions.load(Ordering::SeqCst) == 0 { self.write_index() } else { Ok(()) }
     }
 
     fn missing(&self, what: &str) -> Error {

@@ -74,8 +74,8 @@ impl ImageDestination for Store {
         let (repository, manifest, tags) = (repository.clone(), manifest.clone(), tags.to_vec());
         self.with(move |shared| {
             shared.prepare()?;
-            shared.put_manifest(&repository, &manifest, &tags, condition)?;
-            shared.settle()
+            shared.require_content(&repository, &manifest)?;
+            shared.settled(|| shared.put_manifest(&repository, &manifest, &tags, condition))
         })
         .await
     }
@@ -116,7 +116,6 @@ impl Shared {
         tags: &[Tag],
         condition: TagCondition,
     ) -> Result<()> {
-        self.require_content(name, manifest)?;
         let repository = self.repository(name);
         let _lock = repository.lock()?;
         if condition == TagCondition::Absent {

@@ -26,22 +26,28 @@ impl Shared {
         if repository.tag(tag)?.is_none() {
             return Err(self.missing(&format!("tag `{tag}` in {name}")));
         }
-        let _lock = repository.lock()?;
-        self.take_tag(name, &repository, tag)?;
-        self.settle()
+        self.settled(|| {
+            let _lock = repository.lock()?;
+            self.take_tag(name, &repository, tag)
+        })
     }
 
     fn remove_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<()> {
         let repository = self.repository(name);
-        let by_digest = Selector::Digest(digest.clone());
-        if self.look_up(name, &by_digest)?.is_none() {
+        if self.look_up(name, &Selector::Digest(digest.clone()))?.is_none() {
             return Err(self.missing(&format!("manifest {digest} in {name}")));
         }
+        self.settled(|| self.take_manifest(name, &repository, digest))
+    }
+
+    /// Removes a manifest, every tag that points at it, and its place among what refers to its subject.
+    fn take_manifest(&self, name: &RepositoryName, repository: &Repository<'_>, digest: &Digest) -> Result<()> {
+        let by_digest = Selector::Digest(digest.clone());
         let _lock = repository.lock()?;
         // What points at the manifest goes first, so that nothing ever points at what is not there.
         for tag in repository.tags()? {
             if repository.tag(&tag)?.is_some_and(|found| found.digest == *digest) {
-                self.take_tag(name, &repository, &tag)?;
+                self.take_tag(name, repository, &tag)?;
             }
         }
         let unnamed = repository.remove_named(digest);
@@ -53,8 +59,7 @@ impl Shared {
         {
             repository.remove_referrer(&subject.digest, digest)?;
         }
-        repository.remove_manifest(digest)?;
-        self.settle()
+        repository.remove_manifest(digest).map(drop)
     }
 
     /// Removes a tag, and notes it once it is gone, also where its removal may not be durable.

@@ -1,8 +1,8 @@
 //! Running pushes, and the `index.json` that follows from them.
 //!
-//! A push holds the lock of a file in `leases/`; the system lets it go when the process ends, however it ends. A
-//! lease without a lock is that of a push that did not come to its end, so what it moved may be missing in
-//! `index.json`: then the file is derived anew from all facts, else only what this process touched is.
+//! A push, or a removal, holds the lock of a file in `leases/`; the system lets it go when the process ends, however
+//! it ends. A lease without a lock is that of a push that did not come to its end, so what it moved may be missing
+//! in `index.json`: then the file is derived anew from all facts, else only what this process touched is.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -93,6 +93,20 @@ impl Shared {
         let named = repository.set_named(&image);
         self.touch(name, Selector::Digest(image));
         named
+    }
+
+    /// Runs a change of the facts that no push is for, and brings `index.json` up to date where no push will. Who
+    /// is killed in between leaves a lease behind.
+    pub(super) fn settled<T>(&self, change: impl FnOnce() -> Result<T>) -> Result<T> {
+        let lease = new_lease(&self.leases())?;
+        let changed = change();
+        // Also where the change failed, perhaps in the midst.
+        let settled = if self.sessions.load(Ordering::SeqCst) == 0 { self.write_index() } else { Ok(()) };
+        if settled.is_ok() {
+            lease.remove();
+        }
+        let changed = changed?;
+        settled.map(|()| changed)
     }
 
     /// Derives `index.json` from the facts.

@@ -1,13 +1,14 @@
+mod changes;
+
 use std::io;
 use std::path::Path;
-use std::sync::OnceLock;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 
 use super::*;
 use crate::blobs::read_index;
-use crate::files::{Access, DiskFile, Failing, FaultyDisk, LocalDisk};
+use crate::files::{Failing, FaultyDisk, LocalDisk};
 use crate::image::{Algorithm, Descriptor, Digest, MediaType, RawManifest, StoreSelector, Tag};
 use crate::registry::{Begun, ByteRange, Catalog as _, ImageDestination, ImageSource, Remover as _, TagCondition};
 
@@ -369,54 +370,6 @@ async fn row_41_pushes_at_the_same_time_lose_nothing_of_each_other() {
     for image in store.images(Untagged::Shown).await.unwrap() {
         assert_whole(&store, image.repository.as_str(), &Selector::Digest(image.digest)).await;
     }
-}
-
-/// A disk on which another push of the same process ends while a tag is moved.
-#[derive(Default)]
-struct Busy(OnceLock<Store>);
-
-impl Disk for Busy {
-    fn create_new(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
-        LocalDisk.create_new(path, access)
-    }
-
-    fn append(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
-        LocalDisk.append(path, access)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        if let (true, Some(store)) = (to.ends_with("_tags/x"), self.0.get()) {
-            store.shared.write_index().unwrap();
-        }
-        LocalDisk.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        if let (true, Some(store)) = (path.ends_with("_tags/x"), self.0.get()) {
-            store.shared.write_index().unwrap();
-        }
-        LocalDisk.remove(path)
-    }
-
-    fn create_directories(&self, path: &Path) -> io::Result<()> {
-        LocalDisk.create_directories(path)
-    }
-
-    fn sync_directory(&self, _: &Path) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn a_push_that_ends_while_another_moves_a_tag_hides_nothing_of_it() {
-    let home = tempfile::tempdir().unwrap();
-    let disk = Arc::new(Busy::default());
-    let store = Store::open(home.path(), disk.clone()).unwrap();
-    assert!(disk.0.set(store.clone()).is_ok());
-    push(&store, "a", &sample("layer"), &["x"]).await.unwrap();
-    assert_eq!(listed(home.path()), ["a:x"]);
-    store.remove_tag(&name("a"), &tag("x")).await.unwrap();
-    assert!(listed(home.path()).is_empty());
 }
 
 #[tokio::test]
