@@ -1,4 +1,4 @@
-//! Blob bytes on their way: ranges, readers, and the one place where content is compared with its digest.
+//! Blob bytes on their way: ranges and readers.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, Stream};
 
-use super::{Error, ErrorKind, Result};
-use crate::image::{Descriptor, Digest, Hasher};
+use super::{Error, ErrorKind, Result, Verifier};
+use crate::image::Descriptor;
 
 /// A part of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,73 +75,6 @@ impl fmt::Debug for BlobReader {
     }
 }
 
-/// Compares content with the digest and size that were announced, as it goes by.
-///
-/// The only place where that is decided: what passed [`Verifier::finish`] may be stored under the digest.
-#[derive(Clone, Debug)]
-pub struct Verifier {
-    expected: Digest,
-    size: u64,
-    seen: u64,
-    hasher: Hasher,
-}
-
-impl Verifier {
-    /// A verifier for the content of `descriptor`.
-    #[must_use]
-    pub fn new(descriptor: &Descriptor) -> Self {
-        let expected = descriptor.digest.clone();
-        let hasher = Hasher::new(expected.algorithm());
-        Self { expected, size: descriptor.size, seen: 0, hasher }
-    }
-
-    /// Takes the next bytes.
-    ///
-    /// # Errors
-    /// `Corrupt` as soon as there are more bytes than were announced.
-    pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
-        self.seen += bytes.len() as u64;
-        if self.seen > self.size {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format!("the content of {} is longer than the {} bytes that were announced", self.expected, self.size),
-            ));
-        }
-        self.hasher.update(bytes);
-        Ok(())
-    }
-
-    /// The number of bytes that were taken.
-    #[must_use]
-    pub const fn seen(&self) -> u64 {
-        self.seen
-    }
-
-    /// Judges the whole.
-    ///
-    /// # Errors
-    /// `Corrupt` where size or digest are not what was announced.
-    pub fn finish(self) -> Result<()> {
-        if self.seen != self.size {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format!(
-                    "the content of {} has {} bytes, not the {} that were announced",
-                    self.expected, self.seen, self.size
-                ),
-            ));
-        }
-        let found = self.hasher.finish();
-        if found != self.expected {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format!("digest mismatch: the content that was to be {} is {found}", self.expected),
-            ));
-        }
-        Ok(())
-    }
-}
-
 /// Reads a small blob whole and verifies it.
 ///
 /// # Errors
@@ -161,32 +94,4 @@ pub async fn read_verified(mut reader: BlobReader, descriptor: &Descriptor, at_m
     }
     verifier.finish()?;
     Ok(whole.freeze())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::image::MediaType;
-
-    fn judge(content: &[u8], announced: &[u8], size: u64) -> Result<()> {
-        let mut descriptor = Descriptor::of(MediaType::oci_config(), announced);
-        descriptor.size = size;
-        let mut verifier = Verifier::new(&descriptor);
-        for piece in content.chunks(3) {
-            verifier.update(piece)?;
-        }
-        verifier.finish()
-    }
-
-    #[test]
-    fn only_the_announced_content_passes() {
-        assert!(judge(b"content", b"content", 7).is_ok());
-        for (content, size, part) in
-            [(&b"contents"[..], 7, "longer"), (b"conten", 7, "has 6 bytes"), (b"CONTENT", 7, "digest mismatch")]
-        {
-            let error = judge(content, b"content", size).expect_err(part);
-            assert_eq!(error.kind(), ErrorKind::Corrupt);
-            assert!(error.to_string().contains(part), "{error}");
-        }
-    }
 }

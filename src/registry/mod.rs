@@ -15,6 +15,7 @@ mod body;
 mod error;
 #[cfg(test)]
 mod tests;
+mod verifier;
 
 use std::fmt;
 
@@ -25,8 +26,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 
-pub use body::{BlobReader, ByteRange, Verifier, read_verified};
+pub use body::{BlobReader, ByteRange, read_verified};
 pub use error::{Error, ErrorCode, ErrorKind, Remedy};
+pub use verifier::{Checkpoint, Verifier};
 
 /// The result of everything that can be asked of a place.
 pub type Result<T> = std::result::Result<T, Error>;
