@@ -43,6 +43,8 @@ pub(super) struct Hints {
     pub(super) referrers: Option<bool>,
     /// Whether a mount from the same repository tells that a blob is there already.
     pub(super) tells_by_mount: Option<bool>,
+    /// Whether it takes a small blob with the request that would open its upload.
+    pub(super) takes_single_post: Option<bool>,
     /// The most bytes that it takes in one body, where it refused longer ones.
     pub(super) longest_body: Option<u64>,
 }

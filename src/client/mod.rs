@@ -1,12 +1,13 @@
 //! A registry over HTTP, behind the contract of `registry` (OCI distribution-spec 1.1).
 //!
-//! `pull`, `listing` and `referrers` read; `push`, `upload` and `manifests` write; `remove` removes; `probe` asks a
-//! registry about itself. Below them `exchange` has one request answered, `auth` shows who we are, and `learnt`
+//! `pull`, `listing` and `referrers` read; `push`, `begin`, `upload` and `manifests` write; `remove` removes; `probe`
+//! asks a registry about itself. Below them `exchange` has one request answered, `auth` shows who we are, and `learnt`
 //! remembers what a registry can do. What is copied is decided elsewhere; what may be contacted, in `outbound`.
 //! One [`Client`] stands for one registry under one credential; `session` makes them.
 
 mod answer;
 mod auth;
+mod begin;
 mod exchange;
 mod kept;
 mod learnt;
@@ -20,6 +21,7 @@ mod push;
 mod reach;
 mod referrers;
 mod remove;
+mod scout;
 mod state_file;
 mod token_request;
 mod tokens;

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use super::Client;
 use super::exchange::{Call, pull};
 use super::learnt::Scheme;
-use super::upload::Session;
+use super::upload::{Parcel, Session};
 use crate::config::TlsMode;
 use crate::image::{Descriptor, MediaType, RepositoryName};
 use crate::outbound::Response;
@@ -70,7 +70,7 @@ impl Client {
             }
         }
         let nothing = Descriptor::of(MediaType::new("application/octet-stream"), b"");
-        match Session::open(exchange, repository, &nothing).await {
+        match Session::open(Parcel::new(exchange, repository, &nothing)).await {
             Ok(session) => {
                 findings.rights.push("push".to_owned());
                 session.cancel().await;

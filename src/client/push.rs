@@ -1,22 +1,21 @@
-//! Writing: finds out by the fewest requests whether a blob has to travel, and opens its way.
+//! Writing: the contract's methods, and what all pushes through one client know of the repositories.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use http::Method;
 use tokio::sync::OnceCell;
 
-use super::exchange::{Call, Exchange, pull, push};
+use super::exchange::{Call, Exchange, push};
 use super::pull::Forbidden;
-use super::upload::{Session, Upload};
-use super::{Client, manifests};
+use super::scout::Scouts;
+use super::upload::Session;
+use super::{Client, begin, manifests};
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
-use crate::outbound::{Replay, Response};
-use crate::registry::{
-    Begun, ErrorKind, Identity, ImageDestination, NoSession, PushSession, Result, TagCondition, UploadState,
-};
-use crate::wire::{Mount, Route};
+use crate::registry::{Begun, Identity, ImageDestination, NoSession, PushSession, Result, TagCondition, UploadState};
+use crate::wire::Route;
 
 /// What pushes through one client share.
 #[derive(Debug, Default)]
@@ -27,6 +26,10 @@ pub(super) struct PushState {
     unmountable: Mutex<HashSet<RepositoryName>>,
     /// Repositories in which a tag was found missing.
     fresh: Mutex<HashMap<RepositoryName, Arc<Fresh>>>,
+    /// Who finds out whether a mount from the same repository tells what is there.
+    pub(super) scouts: Scouts,
+    /// Whether a blob is on its way to find out if the request that opens an upload may bring it.
+    asks_by_blob: AtomicBool,
 }
 
 /// A repository that may not exist yet: then none of its blobs need be asked for.
@@ -51,7 +54,7 @@ impl PushState {
         self.unmountable.lock().unwrap_or_else(PoisonError::into_inner).contains(from)
     }
 
-    fn refuses_mounts(&self, from: &RepositoryName) {
+    pub(super) fn refuses_mounts(&self, from: &RepositoryName) {
         self.unmountable.lock().unwrap_or_else(PoisonError::into_inner).insert(from.clone());
     }
 
@@ -63,15 +66,20 @@ impl PushState {
 
     /// Whether a blob cannot be there because its repository is not: one request, once a repository, and only
     /// where that is likely.
-    async fn is_fresh_for(&self, exchange: &Exchange, repository: &RepositoryName, blob: &Digest) -> bool {
+    pub(super) async fn is_fresh_for(&self, exchange: &Exchange, repository: &RepositoryName, blob: &Digest) -> bool {
         let Some(fresh) = self.with_fresh(|fresh| fresh.get(repository).cloned()) else { return false };
         *fresh.unknown.get_or_init(|| exchange.knows_not(repository)).await && fresh.begins(blob)
     }
 
     /// The same, as far as it is known without asking.
-    fn known_fresh_for(&self, repository: &RepositoryName, blob: &Digest) -> bool {
+    pub(super) fn known_fresh_for(&self, repository: &RepositoryName, blob: &Digest) -> bool {
         let Some(fresh) = self.with_fresh(|fresh| fresh.get(repository).cloned()) else { return false };
         fresh.unknown.get() == Some(&true) && fresh.begins(blob)
+    }
+
+    /// Whether nobody asked yet if the request that opens an upload may bring the blob; the caller does.
+    pub(super) fn is_first_to_ask_by_blob(&self) -> bool {
+        !self.asks_by_blob.swap(true, Ordering::Relaxed)
     }
 
     fn with_fresh<T>(&self, work: impl FnOnce(&mut HashMap<RepositoryName, Arc<Fresh>>) -> T) -> T {
@@ -112,9 +120,9 @@ impl ImageDestination for Client {
         resume: Option<&UploadState>,
     ) -> Result<Begun> {
         if let Some(state) = resume
-            && let Some(session) = Session::resume(&self.exchange, repository, blob, state).await?
+            && let Some(session) = Session::resume(self.parcel(repository, blob), state).await?
         {
-            return Ok(begun(session));
+            return Ok(begin::by(session));
         }
         match from.filter(|from| *from != repository && !self.push.is_unmountable(from)) {
             Some(from) => self.mount(repository, blob, from).await,
@@ -137,103 +145,6 @@ impl ImageDestination for Client {
     async fn begin_session(&self, _: &RepositoryName) -> Result<Box<dyn PushSession>> {
         Ok(Box::new(NoSession))
     }
-}
-
-/// What a request to mount came to.
-enum Mounted {
-    /// The blob is in the repository.
-    Yes,
-    /// It is not; this upload is open for it.
-    No(Box<Session>),
-    /// The registry does not want to hear of mounts.
-    Refused,
-}
-
-impl Client {
-    /// Has the registry take the blob over from another repository; its refusal is the upload.
-    async fn mount(&self, repository: &RepositoryName, blob: &Descriptor, from: &RepositoryName) -> Result<Begun> {
-        match self.try_mount(repository, blob, from).await? {
-            Mounted::Yes => Ok(Begun::Mounted),
-            Mounted::No(session) => Ok(begun(*session)),
-            Mounted::Refused => {
-                self.push.refuses_mounts(from);
-                self.begin_by_head(repository, blob).await
-            }
-        }
-    }
-
-    /// Finds out whether the blob is there, and opens an upload where it is not.
-    ///
-    /// A mount from the repository itself does both in one request, in places that answer it by what they have.
-    /// Where it is not known whether this is such a place, HEAD tells what a refusal meant, which costs no more
-    /// than asking by HEAD in the first place.
-    async fn begin_unmounted(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Begun> {
-        let tells = self.exchange.learnt.hints().tells_by_mount;
-        if self.push.known_fresh_for(repository, &blob.digest) {
-            return Ok(begun(Session::open(&self.exchange, repository, blob).await?));
-        }
-        if tells == Some(false) {
-            return self.begin_by_head(repository, blob).await;
-        }
-        let session = match self.try_mount(repository, blob, repository).await? {
-            Mounted::Yes => {
-                self.exchange.learnt.learn(|hints| hints.tells_by_mount = Some(true)).await;
-                return Ok(Begun::Present);
-            }
-            Mounted::Refused => {
-                self.exchange.learnt.learn(|hints| hints.tells_by_mount = Some(false)).await;
-                return self.begin_by_head(repository, blob).await;
-            }
-            Mounted::No(session) => *session,
-        };
-        let is_absent = tells == Some(true)
-            || self.push.is_fresh_for(&self.exchange, repository, &blob.digest).await
-            || !self.exchange.has_blob(repository, blob).await?;
-        if is_absent {
-            return Ok(begun(session));
-        }
-        self.exchange.learnt.learn(|hints| hints.tells_by_mount = Some(false)).await;
-        session.cancel().await;
-        Ok(Begun::Present)
-    }
-
-    async fn begin_by_head(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Begun> {
-        let is_fresh = self.push.is_fresh_for(&self.exchange, repository, &blob.digest).await;
-        if !is_fresh && self.exchange.has_blob(repository, blob).await? {
-            return Ok(Begun::Present);
-        }
-        Ok(begun(Session::open(&self.exchange, repository, blob).await?))
-    }
-
-    async fn try_mount(
-        &self,
-        repository: &RepositoryName,
-        blob: &Descriptor,
-        from: &RepositoryName,
-    ) -> Result<Mounted> {
-        let mount = Mount { digest: blob.digest.clone(), from: from.clone() };
-        let route = Route::StartUpload { repository: repository.clone(), mount: Some(mount), digest: None };
-        let mut scopes = push(repository);
-        if from != repository {
-            scopes.extend(pull(from));
-        }
-        let answered = self.exchange.call(Call::new(Method::POST, &route, scopes).replay(Replay::Never)).await;
-        let response: Response = match answered {
-            Ok(response) => response,
-            // No right to read there, or a connection lost over it: the blob can still travel.
-            Err(error) if error.kind() == ErrorKind::Denied || error.is_transient() => return Ok(Mounted::Refused),
-            Err(error) => return Err(error),
-        };
-        match response.status().as_u16() {
-            201 => Ok(Mounted::Yes),
-            202 => Ok(Mounted::No(Box::new(Session::opened(&self.exchange, repository, blob, &response).await?))),
-            _ => Ok(Mounted::Refused),
-        }
-    }
-}
-
-fn begun(session: Session) -> Begun {
-    Begun::Upload(Box::new(Upload::new(session)))
 }
 
 impl Exchange {

@@ -67,7 +67,9 @@ fn it_is_strict_about_content() {
 
 #[test]
 fn uploads_go_in_chunks_mounts_and_at_once() {
-    let (scripted, registry, image) = with_image();
+    let scripted = Scripted::settings().with(Ability::WholePost).start();
+    let (registry, image) = (client(&scripted), image().build());
+    scripted.put("a", &image, &["v1"]);
     let blob = Content::new("x/y", "chunks");
     let begun = registry.request("POST", "/v2/a/blobs/uploads/", &[], b"");
     let location = begun.header("location").unwrap().to_owned();

@@ -219,14 +219,81 @@ fn q48_a_repository_that_has_to_be_made_first_is_told_of() {
     }
 }
 
+/// The requests that opened an upload by bringing the blob.
+fn brought(registry: &Scripted) -> Vec<Request> {
+    registry.requests().into_iter().filter(|request| request.method == "POST" && !request.body.is_empty()).collect()
+}
+
+/// An image with such layers, as `c:v1`.
+fn image_of_layers(registry: &Scripted, layers: &[usize]) -> Image {
+    let image = image().layers(layers).build();
+    registry.put("c", &image, &["v1"]);
+    image
+}
+
 #[test]
-fn q62_no_blob_travels_in_the_first_request_of_an_upload() {
+fn q62_a_small_blob_goes_with_the_request_that_opens_its_upload_where_that_is_taken() {
     let (source, image) = with_layer(1000);
-    let registry = Scripted::settings().without(Ability::WholePost).start();
+    for takes in [true, false] {
+        let settings = Scripted::settings();
+        let registry = if takes { settings.with(Ability::WholePost) } else { settings }.start();
+        let program = Program::new();
+        copy(&program, &at(&source, "a:v1"), &at(&registry, "b:v1")).success();
+        assert!(registry.holds("b", &image), "{takes}");
+        let [first] = brought(&registry).try_into().unwrap();
+        assert!(first.query("digest").is_some() && first.query("mount").is_none(), "{}", first.line());
+        assert_eq!(registry.count("PUT", "/uploads/"), if takes { 1 } else { 2 }, "{:?}", registry.lines());
+        assert_eq!(registry.open_uploads(), 0);
+        // What was learnt by one blob is kept. The first one finds out that the repository is fresh.
+        registry.forget_requests();
+        let other = image_of_layers(&source, &[100, 200, 300]);
+        copy(&program, &at(&source, "c:v1"), &at(&registry, "c:v1")).success();
+        assert!(registry.holds("c", &other), "{takes}");
+        assert_eq!(brought(&registry).len(), if takes { 3 } else { 0 }, "{:?}", registry.lines());
+        assert_eq!(registry.count("PUT", "/uploads/"), if takes { 1 } else { 4 }, "{:?}", registry.lines());
+    }
+}
+
+#[test]
+fn q62_neither_big_blobs_nor_such_as_can_be_mounted_go_so() {
+    let source = Scripted::start();
+    let image = image_of_layers(&source, &[64 * 1024 + 1, 1000, 2000, 3000]);
+    let registry = Scripted::settings().with(Ability::WholePost).start();
+    let program = Program::new();
+    copy(&program, &at(&source, "c:v1"), &at(&registry, "b:v1")).success();
+    let sent: Vec<usize> = brought(&registry).iter().map(|request| request.body.len()).collect();
+    assert!(!sent.is_empty() && sent.iter().all(|sent| *sent <= 64 * 1024), "{sent:?}");
+    registry.forget_requests();
+    copy(&program, &at(&registry, "b:v1"), &at(&registry, "c:v1")).success();
+    assert!(registry.holds("c", &image));
+    assert_eq!(brought(&registry).len(), 0, "{:?}", registry.lines());
+}
+
+#[test]
+fn q62_who_does_not_know_a_blob_in_that_request_is_asked_once() {
+    let (source, image) = with_layer(1000);
+    let refused = |status| Act::respond(Response::error(status, "UNSUPPORTED"));
+    // 201 for an upload that was opened; refusals; no answer; the blob stored, but no answer.
+    let opened = || Act::change(|_, response| Response { status: 201, ..response });
+    let hangs_up = || Act::respond(Response::new(500).deliver(crate::support::server::Delivery::HangUp));
+    let cases =
+        [(opened(), true), (refused(400), true), (refused(404), true), (refused(405), true), (hangs_up(), false)];
+    for (number, (act, is_kept)) in cases.into_iter().enumerate() {
+        let registry = Scripted::start();
+        registry.rule(when("POST", "?digest="), act);
+        let program = Program::new();
+        copy(&program, &at(&source, "a:v1"), &at(&registry, "b:v1")).success();
+        assert!(registry.holds("b", &image), "{number}");
+        assert_eq!(brought(&registry).len(), 1, "{number}: {:?}", registry.lines());
+        copy(&program, &at(&source, "a:v1"), &at(&registry, "c:v1")).success();
+        assert_eq!(brought(&registry).len(), if is_kept { 1 } else { 2 }, "{number}: {:?}", registry.lines());
+    }
+    let registry = Scripted::settings().with(Ability::WholePost).start();
+    let lost = Act::change(|_, response| response.deliver(crate::support::server::Delivery::HangUp));
+    registry.rule(when("POST", "?digest="), lost);
     copy(&Program::new(), &at(&source, "a:v1"), &at(&registry, "b:v1")).success();
     assert!(registry.holds("b", &image));
-    let begun = registry.requests().into_iter().filter(|request| request.method == "POST");
-    assert!(begun.map(|request| (request.query("digest"), request.body.len())).all(|sent| sent == (None, 0)));
+    assert_eq!((brought(&registry).len(), registry.count("PUT", "/uploads/")), (1, 1), "{:?}", registry.lines());
 }
 
 #[test]

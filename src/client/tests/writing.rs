@@ -178,7 +178,8 @@ async fn a_refused_mount_is_an_upload() {
     for status in [400, 401, 403, 405, 500] {
         let server = Sink::start(usize::MAX, "/up/1", vec![("POST", Answer::status(status))]).await;
         let from = "c/d".parse().unwrap();
-        let begun = client(&server).begin_blob(&repository(), &blob_of(b"x"), Some(&from), None).await.unwrap();
+        let blob = blob_of(&content(100_000));
+        let begun = client(&server).begin_blob(&repository(), &blob, Some(&from), None).await.unwrap();
         assert!(matches!(begun, Begun::Upload(_)), "{status}");
         assert!(server.lines()[0].contains("&from=c%2Fd"), "{:?}", server.lines());
         assert_eq!(server.lines().last().unwrap(), "POST /v2/a/b/blobs/uploads/");
@@ -206,11 +207,58 @@ async fn whether_a_mount_tells_is_learnt_by_asking() {
     .await;
     let client_of_other = client(&silent);
     for _ in 0..2 {
-        let begun = client_of_other.begin_blob(&repository(), &blob_of(b"x"), None, None).await.unwrap();
+        let blob = blob_of(&content(100_000));
+        let begun = client_of_other.begin_blob(&repository(), &blob, None, None).await.unwrap();
         assert!(matches!(begun, Begun::Present));
     }
     let methods: Vec<String> = silent.asked().into_iter().map(|asked| asked.method).collect();
     assert_eq!(methods, ["POST", "HEAD", "DELETE", "HEAD"]);
+}
+
+// Quirk 60.
+#[tokio::test]
+async fn one_small_blob_goes_ahead_and_the_next_finds_out() {
+    for (status, expected) in [
+        (201, "POST x from itself, PUT, POST x from itself, POST y from itself, PUT"),
+        (202, "POST x from itself, PUT, POST x from itself, HEAD, PUT"),
+        (405, "POST x from itself, PUT, POST x from itself, HEAD, POST, PUT"),
+    ] {
+        let there = Mutex::new(false);
+        let x = Digest::of(b"x").hex().to_owned();
+        let server = Scripted::start(move |asked| {
+            let mut there = there.lock().unwrap();
+            match asked.method.as_str() {
+                "POST" if *there && asked.target.contains(&x) => Answer::status(status).header("location", "/up/2"),
+                "POST" => Answer::status(202).header("location", "/up/1"),
+                "PUT" => {
+                    *there = true;
+                    Answer::status(201)
+                }
+                _ => Answer::status(404),
+            }
+        })
+        .await;
+        let client = client(&server);
+        let Begun::Upload(mut ahead) = client.begin_blob(&repository(), &blob_of(b"x"), None, None).await.unwrap()
+        else {
+            panic!("sent without being asked for")
+        };
+        let go_ahead = async {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            ahead.write(Bytes::from_static(b"x")).await.unwrap();
+            ahead.commit().await.unwrap();
+        };
+        let ((), next) = tokio::join!(go_ahead, upload(&client, b"y", None));
+        next.unwrap();
+        let told = server.asked().into_iter().map(|asked| {
+            let named = ["x", "y"].into_iter().find(|name| asked.target.contains(Digest::of(name.as_bytes()).hex()));
+            match asked.method.as_str() {
+                "POST" if asked.target.contains("mount=") => format!("POST {} from itself", named.unwrap()),
+                method => method.to_owned(),
+            }
+        });
+        assert_eq!(told.collect::<Vec<_>>().join(", "), expected);
+    }
 }
 
 // Faults 26, 31.

@@ -1,10 +1,9 @@
 //! An upload session: where it goes on, how far it is, and the requests that move it.
 
-use std::sync::Arc;
-
 use http::{HeaderValue, Method, StatusCode, header};
 use url::Url;
 
+use super::parcel::Parcel;
 use crate::client::exchange::{Call, Exchange, push};
 use crate::image::{Descriptor, RepositoryName};
 use crate::outbound::{Handed, Permit, Replay, RequestBody, Response, Standing};
@@ -20,9 +19,7 @@ const CLOSING: u32 = 5;
 /// A session that the registry opened.
 #[derive(Clone)]
 pub(in crate::client) struct Session {
-    exchange: Arc<Exchange>,
-    repository: RepositoryName,
-    blob: Descriptor,
+    parcel: Parcel,
     place: Permit,
     offset: u64,
     shortest_chunk: u64,
@@ -42,54 +39,47 @@ pub(super) enum Sent {
 
 impl Session {
     /// Opens a session.
-    pub(in crate::client) async fn open(
-        exchange: &Arc<Exchange>,
-        repository: &RepositoryName,
-        blob: &Descriptor,
-    ) -> Result<Self> {
-        let response = start(exchange, repository).await?;
-        if !matches!(response.status().as_u16(), 200..=204) {
-            let what = format!("an upload to {}", exchange.shown(repository));
-            let error = exchange.refused(&what, response).await;
-            let unknown = error.kind() == ErrorKind::NotFound
-                || error.code().is_some_and(|code| matches!(code.as_str(), "NAME_UNKNOWN" | "NAME_INVALID"));
-            return Err(if unknown { error.with_remedy(create_first(repository)) } else { error });
+    pub(in crate::client) async fn open(parcel: Parcel) -> Result<Self> {
+        let response = start(&parcel.exchange, &parcel.repository).await?;
+        if !is_opened(response.status()) {
+            return Err(Self::refused_to_open(&parcel, response).await);
         }
-        Self::opened(exchange, repository, blob, &response).await
+        Self::opened(parcel, &response).await
     }
 
     /// The session that an answer opened.
-    pub(in crate::client) async fn opened(
-        exchange: &Arc<Exchange>,
-        repository: &RepositoryName,
-        blob: &Descriptor,
-        response: &Response,
-    ) -> Result<Self> {
-        let place = place_of(exchange, response).await?;
+    pub(in crate::client) async fn opened(parcel: Parcel, response: &Response) -> Result<Self> {
+        let place = place_of(&parcel.exchange, response).await?;
         let shortest_chunk = wire::chunk_min_length(response.headers()).unwrap_or_default().min(MAX_CHUNK);
-        let (exchange, repository, blob) = (Arc::clone(exchange), repository.clone(), blob.clone());
-        Ok(Self { exchange, repository, blob, place, offset: 0, shortest_chunk })
+        Ok(Self { parcel, place, offset: 0, shortest_chunk })
+    }
+
+    /// The error for an answer that opens none.
+    pub(super) async fn refused_to_open(parcel: &Parcel, response: Response) -> Error {
+        let what = format!("an upload to {}", parcel.exchange.shown(&parcel.repository));
+        let error = parcel.exchange.refused(&what, response).await;
+        let unknown = error.kind() == ErrorKind::NotFound
+            || error.code().is_some_and(|code| matches!(code.as_str(), "NAME_UNKNOWN" | "NAME_INVALID"));
+        if unknown { error.with_remedy(create_first(&parcel.repository)) } else { error }
     }
 
     /// Asks for a session of earlier; `None` where it is gone, or was never to be trusted.
-    pub(in crate::client) async fn resume(
-        exchange: &Arc<Exchange>,
-        repository: &RepositoryName,
-        blob: &Descriptor,
-        state: &UploadState,
-    ) -> Result<Option<Self>> {
-        let outbound = exchange.outbound();
+    pub(in crate::client) async fn resume(parcel: Parcel, state: &UploadState) -> Result<Option<Self>> {
+        let outbound = parcel.exchange.outbound();
         let (Ok(url), Ok(home)) = (state.session.parse::<Url>(), outbound.at_home("/v2/")) else { return Ok(None) };
         let Ok(place) = outbound.permit(Handed::Upload, home.url(), url).await else { return Ok(None) };
-        let (shared, repository) = (Arc::clone(exchange), repository.clone());
-        let mut session =
-            Self { exchange: shared, repository, blob: blob.clone(), place, offset: state.offset, shortest_chunk: 0 };
+        let mut session = Self { parcel, place, offset: state.offset, shortest_chunk: 0 };
         let goes_on = session.ask().await?;
-        Ok((goes_on && session.offset <= blob.size).then_some(session))
+        Ok((goes_on && session.offset <= session.blob().size).then_some(session))
+    }
+
+    /// What is uploaded, and where to.
+    pub(super) const fn parcel(&self) -> &Parcel {
+        &self.parcel
     }
 
     pub(super) const fn blob(&self) -> &Descriptor {
-        &self.blob
+        &self.parcel.blob
     }
 
     /// How many bytes the registry has.
@@ -103,37 +93,27 @@ impl Session {
 
     /// The most bytes that one request may carry, where that is known.
     pub(super) fn longest_body(&self) -> Option<u64> {
-        self.exchange.longest_body()
+        self.parcel.exchange.longest_body()
     }
 
     /// Takes note of whether a body of any length was taken whole. Twice not, one after the other, and bodies are
     /// kept short in this run: something on the way may not let long ones pass, without saying so.
     pub(super) fn streamed(&self, well: bool) {
-        self.exchange.note_stream(well);
+        self.parcel.exchange.note_stream(well);
     }
 
     /// Takes note of the most bytes that one request may carry; `None` where all go in one.
     pub(super) async fn learn_longest_body(&self, longest: Option<u64>) {
-        self.exchange.learnt.learn(|hints| hints.longest_body = longest).await;
+        self.parcel.exchange.learnt.learn(|hints| hints.longest_body = longest).await;
     }
 
     /// What is uploaded, for messages.
     pub(super) fn what(&self) -> String {
-        format!("the blob {} of {}", self.blob.digest, self.exchange.shown(&self.repository))
+        self.parcel.what()
     }
 
     pub(super) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        self.exchange.error(kind, message)
-    }
-
-    /// Waits for its share of the bandwidth.
-    pub(super) async fn pass(&self, bytes: usize) {
-        self.exchange.limits.pass(bytes).await;
-    }
-
-    /// Whether the blob is in the repository, as far as that can be found out.
-    pub(super) async fn is_there(&self) -> bool {
-        self.exchange.has_blob(&self.repository, &self.blob).await.unwrap_or_default()
+        self.parcel.error(kind, message)
     }
 
     /// What another process needs to go on. Places of others are signed for the moment and not remembered.
@@ -144,8 +124,8 @@ impl Session {
 
     /// Asks how far the session is; `false` where it is gone.
     pub(super) async fn ask(&mut self) -> Result<bool> {
-        let call = Call::at(Method::GET, self.place.clone(), push(&self.repository));
-        let response = self.exchange.call(call).await?;
+        let call = Call::at(Method::GET, self.place.clone(), push(&self.parcel.repository));
+        let response = self.parcel.exchange.call(call).await?;
         match response.status().as_u16() {
             200 | 202 | 204 => {
                 let Some(received) = wire::received(response.headers()) else { return Ok(false) };
@@ -161,7 +141,7 @@ impl Session {
     /// Sends the next bytes.
     pub(super) async fn patch(&mut self, body: RequestBody, length: u64) -> Result<Sent> {
         let call = self.carrying(Method::PATCH, self.place.clone(), body, length, Replay::UnlessHeard);
-        let response = self.exchange.call(call).await?;
+        let response = self.parcel.exchange.call(call).await?;
         let sent = judge(response.status());
         if let Some(Sent::Taken) = sent {
             self.offset += length;
@@ -176,10 +156,10 @@ impl Session {
     /// Sends the last bytes and has the whole compared with its digest.
     pub(super) async fn close(&self, body: RequestBody, length: u64) -> Result<Sent> {
         let mut url = self.place.url().clone();
-        url.query_pairs_mut().append_pair("digest", &self.blob.digest.to_string());
+        url.query_pairs_mut().append_pair("digest", &self.parcel.blob.digest.to_string());
         let place = self.place.clone().with_query(url.query());
         let call = self.carrying(Method::PUT, place, body, length, Replay::UnlessHeard).patience(CLOSING);
-        let response = self.exchange.call(call).await?;
+        let response = self.parcel.exchange.call(call).await?;
         match judge(response.status()) {
             Some(sent) => Ok(sent),
             None => Err(self.refused(response).await),
@@ -188,8 +168,8 @@ impl Session {
 
     /// Gives the session up, as far as the registry allows.
     pub(in crate::client) async fn cancel(self) {
-        let call = Call::at(Method::DELETE, self.place.clone(), push(&self.repository)).replay(Replay::Never);
-        if let Err(error) = self.exchange.call(call).await {
+        let call = Call::at(Method::DELETE, self.place.clone(), push(&self.parcel.repository)).replay(Replay::Never);
+        if let Err(error) = self.parcel.exchange.call(call).await {
             tracing::debug!(%error, "an upload that is given up stays");
         }
     }
@@ -197,7 +177,7 @@ impl Session {
     fn carrying(&self, method: Method, place: Permit, body: RequestBody, length: u64, replay: Replay) -> Call {
         let is_whole = self.offset == 0 && method == Method::PUT;
         let range = ContentRange::of(self.offset, length).filter(|_| !is_whole);
-        let mut call = Call::at(method, place, push(&self.repository))
+        let mut call = Call::at(method, place, push(&self.parcel.repository))
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
             .body(body)
             .replay(replay)
@@ -211,14 +191,14 @@ impl Session {
     /// Follows the session to where it goes on.
     async fn moved(&mut self, response: &Response) -> Result<()> {
         if response.headers().contains_key(header::LOCATION) {
-            self.place = place_of(&self.exchange, response).await?;
+            self.place = place_of(&self.parcel.exchange, response).await?;
         }
         Ok(())
     }
 
     async fn refused(&self, response: Response) -> Error {
         let (status, gone) = (response.status().as_u16(), response.status() == StatusCode::NOT_FOUND);
-        let error = self.exchange.refused(&self.what(), response).await;
+        let error = self.parcel.exchange.refused(&self.what(), response).await;
         if gone && error.kind() != ErrorKind::Gone {
             let message = format!("the upload of {} is gone (HTTP {status})", self.what());
             return self.error(ErrorKind::Gone, message).with_status(status).caused_by(error);
@@ -242,6 +222,11 @@ async fn start(exchange: &Exchange, repository: &RepositoryName) -> Result<Respo
     }
     let message = format!("the registry hangs up on uploads to {}, which it does not know", exchange.shown(repository));
     Err(exchange.error(ErrorKind::NotFound, message).with_remedy(create_first(repository)))
+}
+
+/// Whether a status says that an upload was opened: some say it otherwise than by 202.
+pub(super) const fn is_opened(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 200..=204)
 }
 
 /// What a status says about the bytes; `None` where it refuses more than them.

@@ -23,7 +23,7 @@ pub(crate) enum Ability {
     Delete,
     /// Ranges of blobs; else the whole comes with 200.
     Ranges,
-    /// The whole blob in the POST with `?digest=`; else 202 and the body is passed over.
+    /// The whole blob in the POST with `?digest=`; else 202 and the body is passed over, as most do.
     WholePost,
     /// Mounts, also from the same repository; else 202.
     Mount,
@@ -110,6 +110,12 @@ impl Settings {
         self
     }
 
+    /// With an ability that is not usual.
+    pub(crate) fn with(mut self, ability: Ability) -> Self {
+        self.lacks.remove(&ability);
+        self
+    }
+
     /// With at most so many entries on a page of tags or repositories.
     pub(crate) fn page(mut self, entries: usize) -> Self {
         self.page = entries;
@@ -135,7 +141,8 @@ impl Scripted {
     }
 
     pub(crate) fn settings() -> Settings {
-        Settings { ip: "127.0.0.1", identity: None, access: Access::Open, lacks: HashSet::new(), page: 1000 }
+        let lacks = HashSet::from([Ability::WholePost]);
+        Settings { ip: "127.0.0.1", identity: None, access: Access::Open, lacks, page: 1000 }
     }
 
     /// `IP:PORT`.
