@@ -10,8 +10,8 @@
 //! * `look` compares both sides, `plan` says the steps, `outline` describes them for a dry run
 //! * `run` takes jobs, an image and its destinations; `view` is what all of a job see of its source, `track` the way
 //!   to one destination
-//! * `passage` moves one blob, which `reading` reads and `hashing` compares with its digest, `tries` says when to give
-//!   up, `ledger` remembers what is where
+//! * `passage` moves one blob, which `reading` reads and `hashing` compares with its digest, `ledger` remembers what is where
+//! * `stretch` is one stream of a reading, `ranges` decides how many there are, `tries` says when to give one up
 
 mod attached;
 mod error;
@@ -23,10 +23,12 @@ mod narrow;
 mod outline;
 mod passage;
 mod plan;
+mod ranges;
 mod reading;
 mod report;
 mod run;
 mod sides;
+mod stretch;
 #[cfg(test)]
 mod tests;
 mod track;

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::hashing::Hashing;
-use super::reading::{Reading, skip};
+use super::ranges::Room;
+use super::reading::Reading;
+use super::stretch::skip;
 use super::tries::{Tries, wait};
 use super::{Destination, Error, Source};
 use crate::image::{Descriptor, RepositoryName};
@@ -30,6 +32,8 @@ pub(super) struct Passage<'a> {
     pub(super) progress: &'a Arc<dyn Progress>,
     /// The first pause before a stream that got nowhere is taken up again.
     pub(super) pause: Duration,
+    /// For what is read before its turn.
+    pub(super) room: &'a Room,
 }
 
 /// What kept a stream from its end.
@@ -135,7 +139,7 @@ impl Passage<'_> {
 
     /// Hands out the blob from `position` on, hashed.
     async fn read(&self, position: u64, pieces: mpsc::Sender<Bytes>, hashing: &mut Hashing) -> registry::Result<()> {
-        let mut reading = Reading::new(self.source, self.blob, position, self.progress, self.pause);
+        let mut reading = Reading::new(self.source, self.blob, position, self.progress, self.pause, self.room);
         while let Some(piece) = reading.next().await? {
             hashing.take(&piece).await?;
             if pieces.send(piece).await.is_err() {

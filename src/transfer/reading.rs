@@ -1,123 +1,290 @@
-//! A blob as it comes from its source, from some byte on to its end, taken up again where it is cut.
+//! A blob as it comes from its source, in order, from some byte on to its end.
 //!
-//! The one place that resumes reads. Nothing is judged here but the length: bytes are compared with the digest by
-//! whoever takes them.
+//! Usually that is one stream. Where `ranges` says that several help, the blob comes in ranges side by side: the
+//! first of them is handed out as it comes, the others are held in memory until their turn. Whatever goes wrong with
+//! one of those ends the matter: what came until there is used, and the rest is one stream again. Nothing is
+//! judged here but the length: bytes are compared with the digest by whoever takes them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::Source;
-use super::tries::{Tries, wait};
+use super::ranges::{ALMOST_DONE, Room, SEGMENT, Sample, Widening};
+use super::stretch::Origin;
 use crate::image::Descriptor;
 use crate::progress::Progress;
-use crate::registry::{BlobReader, ByteRange, Error, ErrorKind, Result};
+use crate::registry::{ByteRange, Error, ErrorKind, Result};
 
 /// A blob that is being read.
 pub(super) struct Reading {
-    source: Source,
-    blob: Descriptor,
-    position: u64,
-    open: Option<Open>,
-    tries: Tries,
-    progress: Arc<dyn Progress>,
+    origin: Origin,
+    /// The parts under way, in the blob's order and without gaps. While a second one is being tried, the first still
+    /// goes on to the end of the blob, so that it loses nothing where the second does not come.
+    lanes: VecDeque<Lane>,
+    /// The byte behind the last of them.
+    ahead: u64,
+    widening: Widening,
+    gauge: Gauge,
+    /// Whether each of the ranges that are wanted at once has brought something.
+    all_began: bool,
+    /// Room for the segments that are held.
+    room: Option<OwnedSemaphorePermit>,
 }
 
-/// An open stream of it.
-struct Open {
-    reader: BlobReader,
-    /// How many of the bytes that come next were handed out already.
-    known: u64,
+/// One part under way.
+struct Lane {
+    /// `None` once all of it has come.
+    stream: Option<BoxStream<'static, Result<Bytes>>>,
+    /// What came and is not handed out yet.
+    held: VecDeque<Bytes>,
+    start: u64,
+    /// The byte behind the last that came.
+    position: u64,
+    /// The byte behind the last that is wanted, and that behind the last that the stream would bring.
+    end: u64,
+    last: u64,
+    /// Whether it is a stream to the end of the blob that can do without ranges.
+    is_plain: bool,
+}
+
+/// Measures what comes, and who waits for whom.
+struct Gauge {
+    since: Instant,
+    waited: Duration,
+    bytes: u64,
 }
 
 impl Reading {
     /// Reads `blob` from `position` on; nothing is asked before the first [`Reading::next`]. The first pause before
-    /// a stream that got nowhere is taken up again is `pause`.
+    /// a stream that got nowhere is taken up again is `pause`; `room` is the engine's for what comes before its turn.
     pub(super) fn new(
         source: &Source,
         blob: &Descriptor,
         position: u64,
         progress: &Arc<dyn Progress>,
         pause: Duration,
+        room: &Room,
     ) -> Self {
-        let (source, blob, progress) = (source.clone(), blob.clone(), Arc::clone(progress));
-        Self { source, blob, position, open: None, tries: Tries::new(pause), progress }
+        let (source, blob, progress, room) = (source.clone(), blob.clone(), Arc::clone(progress), room.clone());
+        let mut widening = Widening::new();
+        if source.registry.identity().local {
+            widening.settle(1);
+        }
+        let origin = Origin { source, blob, progress, pause, room };
+        Self {
+            origin,
+            lanes: VecDeque::new(),
+            ahead: position,
+            widening,
+            gauge: Gauge::new(),
+            all_began: false,
+            room: None,
+        }
     }
 
     /// The next bytes, never empty; `None` once as many came as were announced and the stream ended.
     ///
     /// # Errors
-    /// `Corrupt` where more come than were announced; what the source meets for good, or meets too often without
-    /// getting on.
+    /// `Corrupt` where more come than were announced, or fewer; what the source meets for good, or meets too often
+    /// without getting on.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
+        let asked = Instant::now();
+        let piece = std::future::poll_fn(|context| self.poll(context)).await;
+        self.gauge.waited += asked.elapsed();
+        self.measure();
+        piece
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         loop {
-            match self.step().await {
-                Ok(Some(piece)) if piece.is_empty() => {}
-                Ok(piece) => return Ok(piece),
-                // What goes wrong behind the last byte is no harm.
-                Err(error) if self.position == self.blob.size && error.kind() != ErrorKind::Corrupt => return Ok(None),
-                Err(error) => self.recover(error).await?,
+            self.ask();
+            let mut came = false;
+            for number in 0..self.lanes.len() {
+                match self.lanes[number].poll(context) {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok(bytes)) => {
+                        came = true;
+                        self.gauge.bytes += bytes;
+                    }
+                    Poll::Ready(Err(error)) => {
+                        came = true;
+                        self.narrow(number, error)?;
+                        break;
+                    }
+                }
+            }
+            self.join();
+            match self.lanes.front_mut() {
+                None => return Poll::Ready(Ok(None)),
+                Some(front) => match front.held.pop_front() {
+                    Some(piece) => return Poll::Ready(Ok(Some(piece))),
+                    None if front.stream.is_none() => drop(self.lanes.pop_front()),
+                    None if came => {}
+                    None => return Poll::Pending,
+                },
             }
         }
     }
 
-    async fn step(&mut self) -> Result<Option<Bytes>> {
-        let open = match &mut self.open {
-            Some(open) => open,
-            None if self.position == self.blob.size => return Ok(None),
-            None => {
-                let reader = self.open().await?;
-                let known = self.position - reader.start();
-                self.open.insert(Open { reader, known })
-            }
-        };
-        let Some(mut piece) = open.reader.next().await? else { return Ok(None) };
-        skip(&mut piece, &mut open.known);
-        if piece.len() as u64 > self.blob.size - self.position {
-            let (digest, size) = (&self.blob.digest, self.blob.size);
-            let message = format!("the content of {digest} is longer than the {size} bytes that were announced");
-            return Err(Error::new(ErrorKind::Corrupt, message));
+    /// Asks for as much as is to be under way.
+    fn ask(&mut self) {
+        if self.widening.lanes() == 1 {
+            return self.ask_for_all();
         }
-        self.position += piece.len() as u64;
-        Ok(Some(piece))
+        let size = self.origin.blob.size;
+        if let [only] = self.lanes.make_contiguous()
+            && only.is_plain
+            && only.end == size
+            && only.position + SEGMENT < size
+        {
+            // The second is tried so far ahead that the first has its segment to bring meanwhile.
+            let second = Lane::segment(&self.origin, only.position + SEGMENT);
+            self.lanes.push_back(second);
+        }
+        let room = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let busy = |lane: &&Lane| lane.end - lane.position > ALMOST_DONE;
+        while self.ahead < size
+            && self.lanes.len() < room
+            && self.lanes.iter().filter(busy).count() < self.widening.lanes()
+        {
+            let segment = Lane::segment(&self.origin, self.ahead);
+            self.ahead = segment.end;
+            self.lanes.push_back(segment);
+        }
     }
 
-    /// Makes ready to go on after a failure, or hands it back.
-    async fn recover(&mut self, error: Error) -> Result<()> {
-        // Where it was not even opened, whoever sent the request tried it often enough.
-        if self.open.take().is_none() || !error.is_worth_another_try() {
+    /// Asks for the rest in one stream, once all that was asked for before has been handed out.
+    fn ask_for_all(&mut self) {
+        if self.lanes.is_empty() && self.ahead < self.origin.blob.size {
+            self.room = None;
+            self.lanes.push_back(Lane::plain(&self.origin, self.ahead));
+            self.ahead = self.origin.blob.size;
+        }
+    }
+
+    /// Lets the second range take over where it begins, once something came of it.
+    fn join(&mut self) {
+        let [front, second, ..] = self.lanes.make_contiguous() else { return };
+        if front.end <= second.start {
+            return;
+        }
+        if front.position >= second.start {
+            // One stream was there before it.
+            self.stay_with_one(1);
+        } else if second.has_begun() {
+            front.end = second.start;
+            self.ahead = second.end;
+        }
+    }
+
+    /// Goes back to one stream behind what came before a part failed, or fails with the first.
+    fn narrow(&mut self, number: usize, error: Error) -> Result<()> {
+        let lane = &mut self.lanes[number];
+        if number == 0 && (lane.is_plain || error.kind() != ErrorKind::Unsupported) {
             return Err(error);
         }
-        let Some(pause) = self.tries.again(self.position) else { return Err(error) };
-        if !pause.is_zero() {
-            self.source.registry.distrust(&self.blob.digest, &error);
+        let start = lane.start;
+        (lane.stream, lane.end) = (None, lane.position);
+        if number > 0 && self.lanes[number - 1].end > start {
+            self.stay_with_one(number);
+        } else {
+            self.ahead = self.lanes[number].end;
+            self.stay_with_one(number + 1);
         }
-        wait(&*self.progress, &self.source.registry.identity().place, pause, &error).await;
         Ok(())
     }
 
-    /// Opens the blob at the position or before. By `&mut`, because what is shared between threads would have to be `Sync`.
-    async fn open(&mut self) -> Result<BlobReader> {
-        let open = |range| self.source.registry.blob(&self.source.repository, &self.blob, range);
-        let reader = open(ByteRange::from(self.position)).await?;
-        if reader.start() <= self.position {
-            return Ok(reader);
+    fn stay_with_one(&mut self, kept: usize) {
+        self.lanes.truncate(kept);
+        self.widening.settle(1);
+    }
+
+    /// Takes a sample where there is something left to decide.
+    fn measure(&mut self) {
+        if !self.widening.is_open() {
+            return;
         }
-        // Another part than was asked for is never spliced in.
-        let whole = open(ByteRange::ALL).await?;
-        if whole.start() <= self.position {
-            return Ok(whole);
+        if self.lanes.iter().filter(|lane| lane.has_begun()).count() >= self.wanted() {
+            self.all_began = true;
         }
-        let (digest, position, start) = (&self.blob.digest, self.position, whole.start());
-        let message = format!("asked for {digest} from byte {position}, it came from byte {start}");
-        Err(Error::new(ErrorKind::Nonsense, message).at(&self.source.registry.identity().place))
+        if !self.all_began {
+            // Before that, nothing can be said of all together.
+            self.gauge = Gauge::new();
+            return;
+        }
+        let left = self.lanes.front().map_or(0, |front| self.origin.blob.size - front.position);
+        let sample = self.gauge.sample(left);
+        if !sample.is_full() {
+            return;
+        }
+        self.gauge = Gauge::new();
+        let (room, held) = (&self.origin.room, &mut self.room);
+        let place = &self.origin.source.registry.identity().place;
+        let before = self.widening.lanes();
+        self.widening.judge(&sample, |lanes| room.may_do_ranges(place) && room.reserve(held, lanes));
+        self.all_began &= self.widening.lanes() == before;
+    }
+
+    /// How many ranges are to be under way at once.
+    fn wanted(&self) -> usize {
+        self.widening.lanes().min(self.room.as_ref().map_or(1, OwnedSemaphorePermit::num_permits))
     }
 }
 
-/// Drops from `piece` what of the first `known` bytes it holds.
-pub(super) fn skip(piece: &mut Bytes, known: &mut u64) {
-    let held = usize::try_from(*known).map_or(piece.len(), |known| known.min(piece.len()));
-    drop(piece.split_to(held));
-    *known -= held as u64;
+impl Lane {
+    /// Everything from `start` on, even where it comes from an earlier byte.
+    fn plain(origin: &Origin, start: u64) -> Self {
+        Self::new(origin, ByteRange::from(start), start, true)
+    }
+
+    /// The segment that begins at `start`, and nothing else.
+    fn segment(origin: &Origin, start: u64) -> Self {
+        let end = origin.blob.size.min(start + SEGMENT);
+        Self::new(origin, ByteRange { from: start, to: Some(end) }, start, false)
+    }
+
+    fn new(origin: &Origin, range: ByteRange, start: u64, is_plain: bool) -> Self {
+        let end = range.to.unwrap_or(origin.blob.size);
+        let stream = Some(origin.stream(range));
+        Self { stream, held: VecDeque::new(), start, position: start, end, last: end, is_plain }
+    }
+
+    /// Takes the next piece that comes, and says how long it is.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<u64>> {
+        let Some(stream) = &mut self.stream else { return Poll::Pending };
+        let Some(mut piece) = ready!(stream.poll_next_unpin(context)).transpose()? else {
+            self.stream = None;
+            return Poll::Ready(Ok(0));
+        };
+        piece.truncate(usize::try_from(self.end - self.position).unwrap_or(usize::MAX));
+        let bytes = piece.len() as u64;
+        self.position += bytes;
+        self.held.push_back(piece);
+        if self.position == self.end && self.end < self.last {
+            self.stream = None;
+        }
+        Poll::Ready(Ok(bytes))
+    }
+
+    fn has_begun(&self) -> bool {
+        self.position > self.start
+    }
+}
+
+impl Gauge {
+    fn new() -> Self {
+        Self { since: Instant::now(), waited: Duration::ZERO, bytes: 0 }
+    }
+
+    fn sample(&self, left: u64) -> Sample {
+        Sample { elapsed: self.since.elapsed(), waited: self.waited, bytes: self.bytes, left }
+    }
 }

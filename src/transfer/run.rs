@@ -13,6 +13,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ledger::Ledger;
+use super::ranges::Room;
 use super::track::Track;
 use super::view::View;
 use super::{Destination, Error, Options, Source, TransferPlan, TransferReport};
@@ -61,6 +62,7 @@ pub struct Engine {
     pub(super) settings: Settings,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) ledger: Ledger,
+    pub(super) room: Room,
     permits: Mutex<HashMap<Identity, Arc<Semaphore>>>,
     travels: AtomicU64,
 }
@@ -70,7 +72,14 @@ impl Engine {
     #[must_use]
     pub fn new(settings: Settings, progress: Arc<dyn Progress>) -> Self {
         let settings = Settings { concurrency: settings.concurrency.max(1), ..settings };
-        Self { settings, progress, ledger: Ledger::default(), permits: Mutex::default(), travels: AtomicU64::new(0) }
+        Self {
+            settings,
+            progress,
+            ledger: Ledger::default(),
+            room: Room::default(),
+            permits: Mutex::default(),
+            travels: AtomicU64::new(0),
+        }
     }
 
     /// Plans a transfer and carries it out.

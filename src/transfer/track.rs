@@ -115,6 +115,7 @@ impl<'a> Track<'a> {
             id,
             progress: &self.engine.progress,
             pause: self.engine.settings.pause,
+            room: &self.engine.room,
         }
     }
 

@@ -22,12 +22,17 @@ pub(super) struct Tries {
 impl Tries {
     /// A fresh count; the first pause is about `pause`, each further one twice as long.
     pub(super) fn new(pause: Duration) -> Self {
+        Self::reached(0, pause)
+    }
+
+    /// The same for a stream that begins at `reached`, so that only what lies behind counts as getting on.
+    pub(super) fn reached(reached: u64, pause: Duration) -> Self {
         let builder = ExponentialBuilder::default()
             .with_min_delay(pause)
             .with_factor(2.0)
             .with_max_times(WITHOUT_PROGRESS - 1)
             .with_jitter();
-        Self { builder, pauses: builder.build(), reached: 0 }
+        Self { builder, pauses: builder.build(), reached }
     }
 
     /// How long to wait before the stream, which was cut at `reached`, is taken up again; `None` where it has
@@ -64,5 +69,8 @@ mod tests {
         }
         let left = std::iter::from_fn(|| tries.again(99 * PROGRESS + 2)).count();
         assert_eq!(left, WITHOUT_PROGRESS - 2, "one of the pauses was spent in the last round");
+        let mut late = Tries::reached(10 * PROGRESS, Duration::from_millis(1));
+        let left = std::iter::from_fn(|| late.again(10 * PROGRESS + 1)).count();
+        assert_eq!(left, WITHOUT_PROGRESS - 1, "what lies before its beginning is no progress");
     }
 }

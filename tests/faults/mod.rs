@@ -8,6 +8,7 @@ mod disk;
 mod images;
 mod network;
 mod processes;
+mod ranges;
 mod reading;
 mod requests;
 mod writing;

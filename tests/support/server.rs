@@ -158,6 +158,11 @@ struct Shared {
     stopped: AtomicBool,
     connections: AtomicUsize,
     flooded: AtomicU64,
+    /// The bytes of bodies that were written.
+    sent: AtomicU64,
+    /// How many long bodies are on their way, and how many were at most.
+    long: AtomicUsize,
+    most_long: AtomicUsize,
     /// The open connections by number, to end them with the server.
     open: Mutex<HashMap<usize, TcpStream>>,
 }
@@ -173,6 +178,9 @@ impl Server {
             stopped: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             flooded: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            long: AtomicUsize::new(0),
+            most_long: AtomicUsize::new(0),
             open: Mutex::new(HashMap::new()),
         });
         let server = Self { address, shared: Arc::clone(&shared) };
@@ -211,6 +219,16 @@ impl Server {
     /// How many bytes of floods were taken, by the other side or by what lies between.
     pub(crate) fn flooded(&self) -> u64 {
         self.shared.flooded.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes of bodies were sent, floods left out.
+    pub(crate) fn sent(&self) -> u64 {
+        self.shared.sent.load(Ordering::SeqCst)
+    }
+
+    /// How many bodies of at least a mebibyte were on their way at once at most.
+    pub(crate) fn most_long_bodies(&self) -> usize {
+        self.shared.most_long.load(Ordering::SeqCst)
     }
 }
 
@@ -323,6 +341,31 @@ impl Shared {
         let framing = head.answer_framing(method);
         head.write(stream)?;
         let body = if framing == Framing::Length(0) { &[][..] } else { &response.body[..] };
+        let is_long = body.len() >= 1024 * 1024;
+        if is_long {
+            let long = self.long.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_long.fetch_max(long, Ordering::SeqCst);
+        }
+        let delivered = self.deliver(stream, response, body, framing);
+        if is_long {
+            self.long.fetch_sub(1, Ordering::SeqCst);
+        }
+        if let Some(after) = delivered? {
+            return Ok(after);
+        }
+        stream.flush()?;
+        let closes = header(&response.headers, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        Ok(if closes { After::Ended } else { After::GoesOn })
+    }
+
+    /// Sends the body; what becomes of the connection where that is decided by it.
+    fn deliver(
+        &self,
+        stream: &mut Box<dyn Stream>,
+        response: &Response,
+        body: &[u8],
+        framing: Framing,
+    ) -> io::Result<Option<After>> {
         let first = |length: usize| &body[..length.min(body.len())];
         match response.delivery {
             Delivery::Chunked if framing == Framing::Chunked => Framing::Length(body.len() as u64)
@@ -332,38 +375,43 @@ impl Shared {
                 if framing == Framing::Chunked {
                     write_chunk(stream, body)?;
                 } else {
-                    stream.write_all(body)?;
+                    self.put(stream, body)?;
                 }
                 self.flood(stream, letter, length, framing)?;
             }
             Delivery::CutAfter(length) => {
-                stream.write_all(first(length))?;
-                return Ok(After::Ended);
+                self.put(stream, first(length))?;
+                return Ok(Some(After::Ended));
             }
             Delivery::ResetAfter(length) => {
-                stream.write_all(first(length))?;
+                self.put(stream, first(length))?;
                 stream.flush()?;
                 // What was written has to arrive before the reset, which would overtake it.
                 std::thread::sleep(Duration::from_millis(30));
-                return Ok(After::Reset);
+                return Ok(Some(After::Reset));
             }
             Delivery::StallAfter(length) => {
-                stream.write_all(first(length))?;
+                self.put(stream, first(length))?;
                 stream.flush()?;
-                return Ok(self.wait_for_end());
+                return Ok(Some(self.wait_for_end()));
             }
             Delivery::Drip(size, pause) => {
                 for piece in body.chunks(size) {
-                    stream.write_all(piece)?;
+                    self.put(stream, piece)?;
                     stream.flush()?;
                     std::thread::sleep(pause);
                 }
             }
-            _ => stream.write_all(body)?,
+            _ => self.put(stream, body)?,
         }
-        stream.flush()?;
-        let closes = header(&response.headers, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        Ok(if closes { After::Ended } else { After::GoesOn })
+        Ok(None)
+    }
+
+    /// Writes bytes of a body and counts them.
+    fn put(&self, stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+        stream.write_all(bytes)?;
+        self.sent.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Sends `length` bytes that are all the same, without having them.

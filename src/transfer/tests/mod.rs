@@ -4,5 +4,7 @@ mod copies;
 mod faults;
 mod place;
 mod plans;
+mod ranges;
 mod several;
 mod support;
+mod wire;

@@ -205,13 +205,16 @@ impl Memory {
     }
 
     fn get_blob(&self, name: &str, digest: &str, request: &Request) -> Response {
-        let Some(bytes) = self.blob(name, digest) else { return Response::error(404, "BLOB_UNKNOWN") };
+        let found = self.repositories.get(name).and_then(|repository| repository.blobs.get(digest));
+        let Some(bytes) = found else { return Response::error(404, "BLOB_UNKNOWN") };
         let response = self.tell_digest(Response::new(200), digest).header("Content-Type", "application/octet-stream");
         let range = request
             .header("range")
             .and_then(|range| range.strip_prefix("bytes="))
             .filter(|_| self.can(Ability::Ranges));
-        let Some((first, last)) = range.and_then(|range| range.split_once('-')) else { return response.body(bytes) };
+        let Some((first, last)) = range.and_then(|range| range.split_once('-')) else {
+            return response.body(bytes.clone());
+        };
         let first: usize = first.parse().unwrap_or(0);
         let end = last.parse::<usize>().map_or(bytes.len(), |last| bytes.len().min(last + 1));
         if first >= end {

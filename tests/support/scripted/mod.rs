@@ -197,6 +197,16 @@ impl Scripted {
         self.server.flooded()
     }
 
+    /// How many bytes of bodies were sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.server.sent()
+    }
+
+    /// How many bodies of at least a mebibyte were on their way at once at most.
+    pub(crate) fn most_long_bodies(&self) -> usize {
+        self.server.most_long_bodies()
+    }
+
     /// Puts an image there with all that it names, without a request.
     pub(crate) fn put(&self, repository: &str, image: &Image, tags: &[&str]) {
         let mut memory = self.registry.memory.lock().unwrap();
