@@ -23,7 +23,7 @@ pub(super) fn of_outbound(registry: &RegistryAddress, error: &OutboundError) -> 
         OutboundError::CertificateWanted(_) => ErrorKind::Denied,
         OutboundError::Settings(_) => ErrorKind::Settings,
         OutboundError::Silent { .. } => ErrorKind::TimedOut,
-        OutboundError::RateLimited { .. } => ErrorKind::RateLimited,
+        OutboundError::RateLimited { .. } | OutboundError::QuotaUsedUp { .. } => ErrorKind::RateLimited,
         OutboundError::TooLong { .. } | OutboundError::Redirects(_) => ErrorKind::Nonsense,
     }
 }
@@ -41,7 +41,7 @@ impl Exchange {
             OutboundError::Untrusted { .. } => mapped.with_remedy(Remedy::SkipVerification(registry)),
             OutboundError::CertificateWanted(_) => mapped.with_remedy(Remedy::ShowCertificate(registry)),
             OutboundError::NotTls(_) => mapped.with_remedy(Remedy::PlainHttp(registry)),
-            OutboundError::RateLimited { pause, .. } => {
+            OutboundError::RateLimited { pause, .. } | OutboundError::QuotaUsedUp { pause, .. } => {
                 mapped.with_retry_after(*pause).with_remedy(Remedy::WaitFor(*pause))
             }
             _ => error.hints().into_iter().fold(mapped, |mapped, hint| mapped.with_remedy(Remedy::Other(hint))),

@@ -9,8 +9,18 @@ use super::scout::{Turn, is_scout};
 use super::upload::{LONGEST_SINGLE, Parcel, Session, Upload};
 use crate::image::{Descriptor, Digest, RepositoryName};
 use crate::outbound::Replay;
-use crate::registry::{Begun, ErrorKind, Result};
+use crate::registry::{ErrorKind, Result, UploadState};
 use crate::wire::{Mount, Route};
+
+/// How a blob begins its way.
+pub(super) enum Beginning {
+    /// It is there.
+    Present,
+    /// It was taken over from another repository.
+    Mounted,
+    /// Its bytes are wanted.
+    Upload(Box<Upload>),
+}
 
 /// What a request to mount came to.
 enum Mounted {
@@ -23,15 +33,29 @@ enum Mounted {
 }
 
 impl Client {
-    /// Has the registry take the blob over from another repository; its refusal is the upload.
-    pub(super) async fn mount(
+    /// By what is left of an earlier upload, by a mount from elsewhere, or as is best here.
+    pub(super) async fn begin(
         &self,
         repository: &RepositoryName,
         blob: &Descriptor,
-        from: &RepositoryName,
-    ) -> Result<Begun> {
+        from: Option<&RepositoryName>,
+        resume: Option<&UploadState>,
+    ) -> Result<Beginning> {
+        if let Some(state) = resume
+            && let Some(session) = Session::resume(self.parcel(repository, blob), state).await?
+        {
+            return Ok(by(session));
+        }
+        match from.filter(|from| *from != repository && !self.push.is_unmountable(from)) {
+            Some(from) => self.mount(repository, blob, from).await,
+            None => self.begin_unmounted(repository, blob).await,
+        }
+    }
+
+    /// Has the registry take the blob over from another repository; its refusal is the upload.
+    async fn mount(&self, repository: &RepositoryName, blob: &Descriptor, from: &RepositoryName) -> Result<Beginning> {
         match self.try_mount(self.parcel(repository, blob), &blob.digest, from).await? {
-            Mounted::Yes => Ok(Begun::Mounted),
+            Mounted::Yes => Ok(Beginning::Mounted),
             Mounted::No(session) => Ok(by(*session)),
             Mounted::Refused => {
                 self.push.refuses_mounts(from);
@@ -43,7 +67,7 @@ impl Client {
     /// Finds out whether the blob is there, and opens an upload where it is not.
     ///
     /// A mount from the repository itself does both in one request, in places that answer it by what they have.
-    pub(super) async fn begin_unmounted(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Begun> {
+    async fn begin_unmounted(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Beginning> {
         if let Some(begun) = self.begin_as_learnt(repository, blob).await? {
             return Ok(begun);
         }
@@ -59,7 +83,7 @@ impl Client {
     }
 
     /// The same where it is known what a mount from the repository itself says; else `None`.
-    async fn begin_as_learnt(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Option<Begun>> {
+    async fn begin_as_learnt(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Option<Beginning>> {
         if self.push.known_fresh_for(repository, &blob.digest) {
             return self.send(repository, blob).await.map(Some);
         }
@@ -71,9 +95,9 @@ impl Client {
     }
 
     /// Begins where a mount tells what is there.
-    async fn begin_by_mount(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Begun> {
+    async fn begin_by_mount(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Beginning> {
         Ok(match self.mount_from_itself(repository, blob, &blob.digest).await? {
-            Mounted::Yes => Begun::Present,
+            Mounted::Yes => Beginning::Present,
             Mounted::No(session) => by(*session),
             Mounted::Refused => self.begin_by_head(repository, blob).await?,
         })
@@ -85,7 +109,7 @@ impl Client {
         repository: &RepositoryName,
         blob: &Descriptor,
         there: &Digest,
-    ) -> Result<Begun> {
+    ) -> Result<Beginning> {
         let session = match self.mount_from_itself(repository, blob, there).await? {
             Mounted::Yes => return self.begin_by_mount(repository, blob).await,
             Mounted::Refused => return self.begin_by_head(repository, blob).await,
@@ -96,9 +120,14 @@ impl Client {
     }
 
     /// Begins while it is not known what a mount says: without asking for the blob where it goes ahead of the others.
-    async fn begin_ahead(&self, repository: &RepositoryName, blob: &Descriptor, turn: Option<Turn>) -> Result<Begun> {
+    async fn begin_ahead(
+        &self,
+        repository: &RepositoryName,
+        blob: &Descriptor,
+        turn: Option<Turn>,
+    ) -> Result<Beginning> {
         let session = match self.mount_from_itself(repository, blob, &blob.digest).await? {
-            Mounted::Yes => return Ok(Begun::Present),
+            Mounted::Yes => return Ok(Beginning::Present),
             Mounted::Refused => return self.begin_by_head(repository, blob).await,
             Mounted::No(session) => *session,
         };
@@ -106,10 +135,10 @@ impl Client {
             return Ok(by(session));
         }
         if let Some(turn) = turn {
-            return Ok(Begun::Upload(Box::new(Upload::new(session).ahead(turn))));
+            return Ok(Beginning::Upload(Box::new(Upload::new(session).ahead(turn))));
         }
         let begun = self.begin_unless_there(repository, blob, session).await?;
-        if matches!(begun, Begun::Present) {
+        if matches!(begun, Beginning::Present) {
             self.learn_telling(false).await;
         }
         Ok(begun)
@@ -121,34 +150,34 @@ impl Client {
         repository: &RepositoryName,
         blob: &Descriptor,
         session: Session,
-    ) -> Result<Begun> {
+    ) -> Result<Beginning> {
         if !self.exchange.has_blob(repository, blob).await? {
             return Ok(by(session));
         }
         session.cancel().await;
-        Ok(Begun::Present)
+        Ok(Beginning::Present)
     }
 
-    async fn begin_by_head(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Begun> {
+    async fn begin_by_head(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Beginning> {
         let is_fresh = self.push.is_fresh_for(&self.exchange, repository, &blob.digest).await;
         if !is_fresh && self.exchange.has_blob(repository, blob).await? {
-            return Ok(Begun::Present);
+            return Ok(Beginning::Present);
         }
         self.send(repository, blob).await
     }
 
     /// Opens the way of a blob that is not there: by the blob itself, where it is small and the registry takes it so
     /// or is to be asked, else by a session.
-    async fn send(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Begun> {
+    async fn send(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Beginning> {
         let parcel = self.parcel(repository, blob);
         let takes = || self.exchange.learnt.hints().takes_single_post;
         if blob.size <= LONGEST_SINGLE && takes().unwrap_or_else(|| self.push.is_first_to_ask_by_blob()) {
-            return Ok(Begun::Upload(Box::new(Upload::single(parcel))));
+            return Ok(Beginning::Upload(Box::new(Upload::single(parcel))));
         }
         Ok(by(Session::open(parcel).await?))
     }
 
-    pub(super) fn parcel(&self, repository: &RepositoryName, blob: &Descriptor) -> Parcel {
+    fn parcel(&self, repository: &RepositoryName, blob: &Descriptor) -> Parcel {
         Parcel::new(&self.exchange, repository, blob)
     }
 
@@ -197,6 +226,6 @@ impl Client {
 }
 
 /// The upload that goes on in a session.
-pub(super) fn by(session: Session) -> Begun {
-    Begun::Upload(Box::new(Upload::new(session)))
+fn by(session: Session) -> Beginning {
+    Beginning::Upload(Box::new(Upload::new(session)))
 }

@@ -1,7 +1,7 @@
 //! One request and its answer: with the proof that it needs, asked again where the proof was not taken.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -41,6 +41,8 @@ pub(super) struct Exchange {
     progress: Arc<dyn Progress>,
     /// What the registry warned of already.
     warned: Mutex<HashSet<String>>,
+    /// Whether it was said that little is left of what the registry allows.
+    warned_of_quota: AtomicBool,
     /// How many long bodies broke off, one after the other.
     broken_streams: AtomicU32,
 }
@@ -175,10 +177,11 @@ impl Exchange {
             Error::new(answer::of_outbound(&address, &error), error.to_string()).at(address.to_string())
         };
         let reach = Reach::new(&settings, hints.tls).map_err(failed)?;
+        let too_many = reach.outbound().too_many();
         let kept = settings.state.as_deref().filter(|_| settings.keep_tokens);
         let kept = kept.map(|state| Kept::new(state, &address, &settings.chosen));
         Ok(Self {
-            limits: Limits::new(registry.limits),
+            limits: Limits::new(registry.limits, Arc::new(move || too_many.count())),
             tls: registry.tls,
             vanguard: Vanguard::new(hints.scheme.is_some()),
             auth: Auth::new(settings.chosen, hints.scheme, kept),
@@ -186,6 +189,7 @@ impl Exchange {
             learnt,
             progress: settings.progress,
             warned: Mutex::default(),
+            warned_of_quota: AtomicBool::new(false),
             broken_streams: AtomicU32::new(0),
             address,
         })
@@ -261,6 +265,7 @@ impl Exchange {
             }
             let response = reached.response;
             self.pass_warnings_on(&response);
+            self.watch_quota(&response);
             if response.status() != StatusCode::UNAUTHORIZED || !response.is_home() {
                 return Ok(response);
             }
@@ -292,6 +297,17 @@ impl Exchange {
             if warned.len() < MAX_WARNINGS && warned.insert(warning.clone()) {
                 self.warn(format!("{} says: {}", self.address, warning.escape_debug()));
             }
+        }
+    }
+
+    /// Says, once, that little is left of what the registry allows.
+    fn watch_quota(&self, response: &Response) {
+        let limits = wire::rate_limit(response.headers());
+        let Some((limit, left)) = limits.limit.zip(limits.remaining).filter(|_| limits.is_nearly_used_up()) else {
+            return;
+        };
+        if response.is_home() && !self.warned_of_quota.swap(true, Ordering::Relaxed) {
+            self.warn(format!("{} allows {limit} of these requests, and {} are left", self.address, left.requests));
         }
     }
 

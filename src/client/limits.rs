@@ -1,39 +1,51 @@
-//! What is asked of one registry at most: blobs read at once, bytes in a second.
+//! What is asked of one registry at most: blobs read at once, blobs written at once, bytes in a second.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::turns::{Complaints, Turn, Turns};
 use crate::config;
 
+/// How many blobs are read or written at once where nothing is configured: what is at work sets the limit then.
+const MOST: usize = 64;
 /// How far ahead of its time a body may be.
 const BURST: Duration = Duration::from_millis(100);
 
 /// The limits of one registry.
 ///
-/// Only reads of blobs are counted: who holds one never waits for another, whereas an upload that waited for its
-/// turn while its source is open could wait for itself.
+/// Reads and writes are counted apart, and who writes takes his turn before he begins to read. So a read waits for
+/// reads alone, of which each one under way belongs to somebody who waits for nothing more here; and a write waits
+/// for writes alone, of which each one under way may wait for a read. Nobody can wait for himself, nor two for each
+/// other.
 #[derive(Debug)]
 pub(super) struct Limits {
-    reads: Option<Arc<Semaphore>>,
+    reads: Turns,
+    writes: Turns,
     bandwidth: Option<Bandwidth>,
 }
 
 impl Limits {
-    pub(super) fn new(limits: config::Limits) -> Self {
+    /// `too_many` counts how often the registry said that it is asked too much.
+    pub(super) fn new(limits: config::Limits, too_many: Complaints) -> Self {
         let bandwidth = limits.bandwidth.filter(|rate| *rate > 0);
+        let most = limits.concurrency.unwrap_or(MOST);
         Self {
-            reads: limits.concurrency.map(|reads| Arc::new(Semaphore::new(reads.max(1)))),
+            reads: Turns::new(most, too_many.clone()),
+            writes: Turns::new(most, too_many),
             bandwidth: bandwidth.map(|rate| Bandwidth { rate, free_at: Mutex::new(Instant::now()) }),
         }
     }
 
     /// Waits until one more blob may be read.
-    pub(super) async fn read(&self) -> Option<OwnedSemaphorePermit> {
-        // Nothing closes the semaphore.
-        Arc::clone(self.reads.as_ref()?).acquire_owned().await.ok()
+    pub(super) async fn read(&self) -> Turn {
+        self.reads.take().await
+    }
+
+    /// Waits until one more blob may be written.
+    pub(super) async fn write(&self) -> Turn {
+        self.writes.take().await
     }
 
     /// Waits until so many bytes more may pass.
@@ -70,7 +82,8 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_take_their_time() {
-        let limits = Limits::new(config::Limits { concurrency: Some(1), bandwidth: Some(1_000_000) });
+        let limits = config::Limits { concurrency: Some(1), bandwidth: Some(1_000_000) };
+        let limits = Limits::new(limits, std::sync::Arc::new(|| 0));
         let start = Instant::now();
         for _ in 0..4 {
             limits.pass(100_000).await;
@@ -78,7 +91,9 @@ mod tests {
         assert!(start.elapsed() >= Duration::from_millis(290), "{:?}", start.elapsed());
         let one = limits.read().await;
         assert!(tokio::time::timeout(Duration::from_millis(20), limits.read()).await.is_err());
+        let written = tokio::time::timeout(Duration::from_secs(5), limits.write()).await;
+        assert!(written.is_ok(), "reads and writes are counted apart");
         drop(one);
-        assert!(limits.read().await.is_some());
+        limits.read().await.end_well();
     }
 }

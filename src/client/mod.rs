@@ -25,6 +25,7 @@ mod scout;
 mod state_file;
 mod token_request;
 mod tokens;
+mod turns;
 mod upload;
 mod vanguard;
 

@@ -6,12 +6,16 @@ use http::{Method, StatusCode};
 use super::Client;
 use super::exchange::{Call, pull};
 use super::learnt::Scheme;
+use super::pull::MANIFEST_TYPES;
 use super::upload::{Parcel, Session};
 use crate::config::TlsMode;
-use crate::image::{Descriptor, MediaType, RepositoryName};
+use crate::image::{Descriptor, MediaType, RepositoryName, Selector};
 use crate::outbound::Response;
 use crate::registry::{Findings, Probe, Result};
 use crate::wire::{self, Route};
+
+/// The repository by which Docker Hub lets its users see their limit.
+const HUB_PREVIEW: &str = "ratelimitpreview/test";
 
 #[async_trait]
 impl Probe for Client {
@@ -38,6 +42,9 @@ impl Probe for Client {
         if let Some(repository) = repository.filter(|_| findings.accepted) {
             self.find_rights(&mut findings, repository).await;
         }
+        if findings.accepted && findings.rate_limit.is_none() {
+            self.find_limits(&mut findings, repository).await;
+        }
         Ok(findings)
     }
 }
@@ -56,6 +63,17 @@ impl Client {
                 let refusal = self.exchange.refused("the question for its version", response).await;
                 findings.refusal = Some(refusal.to_string());
             }
+        }
+    }
+
+    /// Finds out what of a limit is left. Docker Hub tells it of manifests alone, and of this one for free.
+    async fn find_limits(&self, findings: &mut Findings, repository: Option<&RepositoryName>) {
+        let at_hub = || self.exchange.address().is_docker_hub().then(|| HUB_PREVIEW.parse().ok()).flatten();
+        let (Some(repository), Ok(latest)) = (repository.cloned().or_else(at_hub), "latest".parse()) else { return };
+        let route = Route::Manifest { repository: repository.clone(), selector: Selector::Tag(latest) };
+        let call = Call::new(Method::HEAD, &route, pull(&repository)).accept(MANIFEST_TYPES);
+        if let Ok(response) = self.exchange.call(call).await {
+            note_limits(findings, &response);
         }
     }
 
@@ -83,5 +101,5 @@ impl Client {
 fn note_limits(findings: &mut Findings, response: &Response) {
     let limits = wire::rate_limit(response.headers());
     findings.rate_limit = limits.limit.map(|limit| limit.to_string()).or(findings.rate_limit.take());
-    findings.rate_remaining = limits.remaining.map(|left| left.to_string()).or(findings.rate_remaining.take());
+    findings.rate_remaining = limits.remaining.map(|left| left.requests.to_string()).or(findings.rate_remaining.take());
 }

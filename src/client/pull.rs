@@ -9,6 +9,7 @@ use futures_util::stream::{self, Stream};
 use http::{HeaderValue, Method, header};
 
 use super::exchange::{Call, Exchange, pull};
+use super::turns::Turn;
 use super::{Client, referrers};
 use crate::image::{
     Algorithm, Descriptor, Digest, MAX_MANIFEST_BYTES, MediaType, RawManifest, RepositoryName, Selector,
@@ -226,7 +227,7 @@ struct Reading {
     /// Whether a body that ends early is wrong, and not merely cut.
     has_an_end: bool,
     /// Held as long as the body is read.
-    turn: Option<tokio::sync::OwnedSemaphorePermit>,
+    turn: Turn,
 }
 
 impl Reading {
@@ -253,8 +254,8 @@ impl Reading {
     }
 
     fn finish<T>(self) -> Result<Option<T>> {
-        drop(self.turn);
         if self.seen == self.length {
+            self.turn.end_well();
             return Ok(None);
         }
         let message = format!("{} ended after {} of {} bytes", self.what, self.seen, self.length);

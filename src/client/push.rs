@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use http::Method;
 use tokio::sync::OnceCell;
 
+use super::begin::Beginning;
 use super::exchange::{Call, Exchange, push};
 use super::pull::Forbidden;
 use super::scout::Scouts;
-use super::upload::Session;
-use super::{Client, begin, manifests};
+use super::{Client, manifests};
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::{Begun, Identity, ImageDestination, NoSession, PushSession, Result, TagCondition, UploadState};
 use crate::wire::Route;
@@ -50,7 +50,7 @@ impl PushState {
     }
 
     /// Whether a mount from there was refused before; a refusal costs requests and tokens, and is not asked for twice.
-    fn is_unmountable(&self, from: &RepositoryName) -> bool {
+    pub(super) fn is_unmountable(&self, from: &RepositoryName) -> bool {
         self.unmountable.lock().unwrap_or_else(PoisonError::into_inner).contains(from)
     }
 
@@ -119,15 +119,13 @@ impl ImageDestination for Client {
         from: Option<&RepositoryName>,
         resume: Option<&UploadState>,
     ) -> Result<Begun> {
-        if let Some(state) = resume
-            && let Some(session) = Session::resume(self.parcel(repository, blob), state).await?
-        {
-            return Ok(begin::by(session));
-        }
-        match from.filter(|from| *from != repository && !self.push.is_unmountable(from)) {
-            Some(from) => self.mount(repository, blob, from).await,
-            None => self.begin_unmounted(repository, blob).await,
-        }
+        // Before anything is opened, and kept as long as the upload is.
+        let turn = self.exchange.limits.write().await;
+        Ok(match self.begin(repository, blob, from, resume).await? {
+            Beginning::Present => Begun::Present,
+            Beginning::Mounted => Begun::Mounted,
+            Beginning::Upload(upload) => Begun::Upload(Box::new(upload.in_turn(turn))),
+        })
     }
 
     async fn push_manifest(

@@ -1,6 +1,7 @@
 //! The client against a scripted registry.
 
 mod authentication;
+mod limits;
 mod lists;
 mod mirrors;
 mod reading;

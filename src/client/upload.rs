@@ -10,7 +10,7 @@ mod stream;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::scout::Turn;
+use super::{scout, turns};
 use crate::registry::{BlobUpload, Result, UploadState};
 use chunks::Chunks;
 pub(super) use parcel::Parcel;
@@ -28,7 +28,9 @@ pub(super) struct Upload {
     /// How many bytes of the blob were taken from the caller, those of an earlier run included.
     taken: u64,
     /// Held while the others wait for what becomes of it.
-    ahead: Option<Turn>,
+    ahead: Option<scout::Turn>,
+    /// Its turn among those that are written to the registry.
+    turn: Option<turns::Turn>,
 }
 
 enum Way {
@@ -50,17 +52,22 @@ impl Upload {
             Some(longest) => Way::Chunks(session, Chunks::new(longest)),
             None => Way::Stream(session, None),
         };
-        Self { parcel, way, taken, ahead: None }
+        Self { parcel, way, taken, ahead: None, turn: None }
     }
 
     /// An upload that is opened by its blob, of [`LONGEST_SINGLE`] bytes at most.
     pub(super) const fn single(parcel: Parcel) -> Self {
-        Self { parcel, way: Way::Single(Vec::new()), taken: 0, ahead: None }
+        Self { parcel, way: Way::Single(Vec::new()), taken: 0, ahead: None, turn: None }
     }
 
     /// Lets it go ahead of the others.
-    pub(super) fn ahead(self, turn: Turn) -> Self {
+    pub(super) fn ahead(self, turn: scout::Turn) -> Self {
         Self { ahead: Some(turn), ..self }
+    }
+
+    /// Keeps its turn until it is committed or dropped.
+    pub(super) fn in_turn(self, turn: turns::Turn) -> Self {
+        Self { turn: Some(turn), ..self }
     }
 
     const fn session(&self) -> Option<&Session> {
@@ -103,7 +110,7 @@ impl BlobUpload for Upload {
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {
-        let Self { parcel, way, taken, ahead } = *self;
+        let Self { parcel, way, taken, ahead, turn } = *self;
         parcel.check_length(taken)?;
         let done = match way {
             Way::Single(pieces) => single::send(parcel.clone(), pieces).await,
@@ -115,6 +122,9 @@ impl BlobUpload for Upload {
             // The answer was lost, not necessarily the blob.
             Err(error) if error.is_transient() && parcel.is_there().await => {}
             other => other?,
+        }
+        if let Some(turn) = turn {
+            turn.end_well();
         }
         if let Some(turn) = ahead {
             turn.arrived(parcel.repository, parcel.blob.digest);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Flaw, Origin, Refusal};
+use super::{Flaw, Origin, Refusal, Response};
 use crate::failure::{Failure, FailureKind};
+use crate::wire::{self, Allowance, RateLimit};
 
 /// Why a request was not answered, or not sent at all.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +79,16 @@ pub enum OutboundError {
         /// How long to wait.
         pause: Duration,
     },
+    /// All the requests of a period are used up, which is longer than we have patience for.
+    #[error("{place} takes no more requests for now: all {quota} are used up")]
+    QuotaUsedUp {
+        /// Who, `host[:port]`.
+        place: String,
+        /// What it allows.
+        quota: Allowance,
+        /// How long to wait at most.
+        pause: Duration,
+    },
     /// A body is longer than anything sensible.
     #[error("the answer of {origin} is longer than the {at_most} bytes that are read")]
     TooLong {
@@ -92,6 +103,15 @@ pub enum OutboundError {
 }
 
 impl OutboundError {
+    /// The error for a limit that is not lifted for `pause`, as `place` answered.
+    pub(super) fn of_limit(place: String, pause: Duration, answer: &Result<Response, Self>) -> Self {
+        let limit = answer.as_ref().ok().map(|response| wire::rate_limit(response.headers()));
+        match limit.filter(RateLimit::is_used_up).and_then(|limit| limit.limit.or(limit.remaining)) {
+            Some(quota) => Self::QuotaUsedUp { place, quota, pause },
+            None => Self::RateLimited { place, pause },
+        }
+    }
+
     /// Whether another try may succeed.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
@@ -122,14 +142,17 @@ impl Failure for OutboundError {
             | Self::NotTls(_)
             | Self::Silent { .. }
             | Self::Broken { .. }
-            | Self::RateLimited { .. } => FailureKind::Unreachable,
+            | Self::RateLimited { .. }
+            | Self::QuotaUsedUp { .. } => FailureKind::Unreachable,
             Self::TooLong { .. } | Self::Redirects(_) => FailureKind::Failed,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::RateLimited { pause, .. } => vec![format!("try again in {} s", pause.as_secs())],
+            Self::RateLimited { pause, .. } | Self::QuotaUsedUp { pause, .. } => {
+                vec![format!("try again in {} s", pause.as_secs())]
+            }
             Self::ProxySees { origin, .. } => {
                 vec![format!("add {} to NO_PROXY, or speak to it over TLS", origin.host())]
             }

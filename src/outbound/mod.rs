@@ -23,7 +23,7 @@ mod verification;
 pub use error::OutboundError;
 pub use failure::Flaw;
 pub use origin::{Origin, Reach};
-pub use pace::Pace;
+pub use pace::{Pace, TooMany};
 pub use policy::{Handed, Permit, Policy, Refusal, Standing};
 pub use request::{Request, RequestBody, Traffic};
 pub use response::Response;
@@ -115,6 +115,12 @@ impl Outbound {
         self.policy.home()
     }
 
+    /// How often the configured origin said that there were too many requests.
+    #[must_use]
+    pub fn too_many(&self) -> TooMany {
+        TooMany::of(Arc::clone(&self.pace), self.home().place())
+    }
+
     /// A permit for a path and query on the configured origin.
     ///
     /// # Errors
@@ -152,7 +158,7 @@ impl Outbound {
         let mut pauses = self.retries.pauses();
         let begun = Instant::now();
         loop {
-            let host = place_of(&request.permit);
+            let host = Origin::of(request.permit.url()).map(|origin| origin.place()).unwrap_or_default();
             self.pace.turn(&host).await;
             let outcome = self.follow(&mut request).await;
             let verdict = retry::judge(&outcome, request.replay);
@@ -175,7 +181,7 @@ impl Outbound {
                 Verdict::Limited(servers) => {
                     let pause = retry::limited_pause(servers, pause);
                     if pause > self.retries.patience {
-                        return Err(OutboundError::RateLimited { place: host, pause });
+                        return Err(OutboundError::of_limit(host, pause, &outcome));
                     }
                     self.pace.slow_down(&host, pause);
                     self.announce(&host, pause, &outcome);
@@ -299,13 +305,6 @@ impl Outbound {
         }
         error
     }
-}
-
-/// The host and port that a request goes to, for limits and messages.
-fn place_of(permit: &Permit) -> String {
-    let url = permit.url();
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn redirect_of(response: &Response) -> Option<&str> {

@@ -53,6 +53,11 @@ impl Origin {
         self.port == if self.tls { 443 } else { 80 }
     }
 
+    /// Its host, and its port where that is not the usual one: for limits and messages.
+    pub(super) fn place(&self) -> String {
+        if self.has_usual_port() { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
+    }
+
     /// How near it lies, as far as its name tells; a name that has to be looked up counts as public.
     #[must_use]
     pub fn reach(&self) -> Reach {

@@ -1,7 +1,7 @@
 //! The slow-down that all requests of the process to one host share once it said that there were too many.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The gap between requests that the first "too many" brings.
@@ -13,7 +13,31 @@ const SHORTEST_GAP: Duration = Duration::from_millis(5);
 
 /// When requests may start, by host. One for the whole process, shared by every client.
 #[derive(Debug, Default)]
-pub struct Pace(Mutex<HashMap<String, Slow>>);
+pub struct Pace {
+    slow: Mutex<HashMap<String, Slow>>,
+    /// How often a limit was hit.
+    hits: Mutex<HashMap<String, u64>>,
+}
+
+/// How often the limit of one host was hit, as far as the process knows.
+#[derive(Clone, Debug)]
+pub struct TooMany {
+    pace: Arc<Pace>,
+    host: String,
+}
+
+impl TooMany {
+    pub(super) const fn of(pace: Arc<Pace>, host: String) -> Self {
+        Self { pace, host }
+    }
+
+    /// How often until now. Several answers that arrive together are one limit that was hit.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        let hits = self.pace.hits.lock().unwrap_or_else(PoisonError::into_inner);
+        hits.get(&self.host).copied().unwrap_or_default()
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Slow {
@@ -38,14 +62,20 @@ impl Pace {
     /// Nobody asks `host` anything for `pause`, and from then on more slowly.
     pub(super) fn slow_down(&self, host: &str, pause: Duration) {
         let now = Instant::now();
-        self.change(|hosts| {
+        let is_new = self.change(|hosts| {
+            let is_first = !hosts.contains_key(host);
             let slow = hosts.entry(host.to_owned()).or_insert(Slow { next: now, gap: FIRST_GAP / 2 });
             // Several answers that arrive together are one limit that was hit, not several.
-            if slow.next < now + pause {
+            let is_longer = slow.next < now + pause;
+            if is_longer || is_first {
                 slow.next = now + pause;
                 slow.gap = (slow.gap * 2).min(LONGEST_GAP);
             }
+            is_longer || is_first
         });
+        if is_new {
+            *self.hits.lock().unwrap_or_else(PoisonError::into_inner).entry(host.to_owned()).or_default() += 1;
+        }
     }
 
     /// `host` took a request: the gap shrinks.
@@ -62,7 +92,7 @@ impl Pace {
 
     fn change<T>(&self, change: impl FnOnce(&mut HashMap<String, Slow>) -> T) -> T {
         // The map is whole after every step, so a panic elsewhere spoils nothing.
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.slow.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -72,7 +102,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_limit_holds_back_every_request_to_that_host_alone() {
-        let pace = Pace::default();
+        let pace = Arc::<Pace>::default();
+        let hits = ["a", "b"].map(|host| TooMany::of(Arc::clone(&pace), host.to_owned()));
         let start = Instant::now();
         pace.turn("a").await;
         pace.slow_down("a", Duration::from_millis(120));
@@ -87,6 +118,7 @@ mod tests {
         for _ in 0..100 {
             pace.ease("a");
         }
-        assert!(pace.0.lock().unwrap().is_empty());
+        assert!(pace.slow.lock().unwrap().is_empty());
+        assert_eq!(hits.map(|hits| hits.count()), [1, 0]);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
 use super::{OutboundError, Response};
@@ -72,11 +72,18 @@ pub(super) enum Verdict {
 pub(super) fn judge(outcome: &Result<Response, OutboundError>, replay: Replay) -> Verdict {
     match outcome {
         Ok(response) => {
-            let wait = || wire::retry_after(response.headers(), Timestamp::now());
+            let wait = || wait_of(response.status(), response.headers());
             judge_status(response.status(), replay, wait)
         }
         Err(error) => judge_error(error, replay),
     }
+}
+
+/// How long an answer says to wait. Who is told that nothing is left of a period waits for that to pass.
+fn wait_of(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let limit = || wire::rate_limit(headers);
+    wire::retry_after(headers, Timestamp::now())
+        .or_else(|| limit().window().filter(|_| status == StatusCode::TOO_MANY_REQUESTS && limit().is_used_up()))
 }
 
 fn judge_status(status: StatusCode, replay: Replay, wait: impl FnOnce() -> Option<Duration>) -> Verdict {
@@ -132,6 +139,23 @@ mod tests {
             let verdict = judge_status(StatusCode::TOO_MANY_REQUESTS, replay, || Some(wait));
             assert_eq!(verdict, Verdict::Limited(Some(wait)));
         }
+    }
+
+    // Quirk 57.
+    #[test]
+    fn what_is_used_up_comes_back_with_the_next_period() {
+        let headers = |remaining: &'static str| {
+            let values = [("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", remaining)];
+            let values = values.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            HeaderMap::from_iter(values)
+        };
+        let wait = |status, headers: &HeaderMap| wait_of(StatusCode::from_u16(status).unwrap(), headers);
+        assert_eq!(wait(429, &headers("0;w=21600")), Some(Duration::from_hours(6)));
+        assert_eq!(wait(429, &headers("7;w=21600")), None);
+        assert_eq!(wait(503, &headers("0;w=21600")), None);
+        let mut told = headers("0");
+        told.insert("retry-after", "3".parse().unwrap());
+        assert_eq!(wait(429, &told), Some(Duration::from_secs(3)));
     }
 
     #[test]

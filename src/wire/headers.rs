@@ -153,6 +153,27 @@ pub struct RateLimit {
     pub remaining: Option<Allowance>,
 }
 
+impl RateLimit {
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.remaining.is_some_and(|left| left.requests == 0)
+    }
+
+    /// Whether less than a tenth is left.
+    #[must_use]
+    pub fn is_nearly_used_up(&self) -> bool {
+        let both = self.limit.zip(self.remaining);
+        both.is_some_and(|(limit, left)| left.requests.saturating_mul(10) < limit.requests)
+    }
+
+    /// The period after which as many requests are allowed again.
+    #[must_use]
+    pub fn window(&self) -> Option<Duration> {
+        [self.remaining, self.limit].into_iter().find_map(|allowance| allowance?.window)
+    }
+}
+
 /// A number of requests in a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
@@ -165,7 +186,11 @@ pub struct Allowance {
 impl fmt::Display for Allowance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.window {
-            Some(window) => write!(f, "{} in {} s", self.requests, window.as_secs()),
+            Some(window) => match window.as_secs() {
+                hours if hours > 0 && hours % 3600 == 0 => write!(f, "{} in {} h", self.requests, hours / 3600),
+                minutes if minutes > 0 && minutes % 60 == 0 => write!(f, "{} in {} min", self.requests, minutes / 60),
+                seconds => write!(f, "{} in {seconds} s", self.requests),
+            },
             None => write!(f, "{}", self.requests),
         }
     }
@@ -283,7 +308,15 @@ mod tests {
         let mut headers = with("ratelimit-limit", "100;w=21600");
         headers.insert("x-ratelimit-remaining", HeaderValue::from_static("98"));
         let limits = rate_limit(&headers);
-        assert_eq!(limits.limit.unwrap().to_string(), "100 in 21600 s");
+        assert_eq!(limits.limit.unwrap().to_string(), "100 in 6 h");
+        assert_eq!(limits.window(), Some(Duration::from_hours(6)));
+        assert!(!limits.is_nearly_used_up() && !limits.is_used_up());
+        for (value, shown) in [("7;w=90", "7 in 90 s"), ("7;w=120", "7 in 2 min"), ("7;w=0", "7 in 0 s"), ("7", "7")] {
+            let few = rate_limit(&with("ratelimit-limit", value));
+            assert_eq!(few.limit.unwrap().to_string(), shown);
+        }
+        headers.insert("x-ratelimit-remaining", HeaderValue::from_static("9"));
+        assert!(rate_limit(&headers).is_nearly_used_up() && !rate_limit(&headers).is_used_up());
         assert_eq!(limits.remaining, Some(Allowance { requests: 98, window: None }));
         assert_eq!(rate_limit(&with("ratelimit-limit", "many")), RateLimit::default());
     }

@@ -89,15 +89,23 @@ fn f15_too_many_requests_are_waited_out_as_long_as_is_said() {
 
 #[test]
 fn f16_a_limit_slows_all_requests_to_that_registry_down() {
-    let scene = Scene::new(&[1000; 12]);
-    scene.arrived(Sink::Store, scene.bring(Sink::Store));
-    let usual = scene.source.requests().len();
-    let scene = Scene::new(&[1000; 12]);
-    let limited = Response::error(429, "TOOMANYREQUESTS").header("Retry-After", "1");
-    scene.source.rule(when("GET", "/blobs/").skip(3).times(5), Act::respond(limited));
-    scene.arrived(Sink::Store, scene.bring(Sink::Store));
-    let limited = scene.source.requests().len();
-    assert!(limited < 2 * usual, "{limited} requests in place of {usual}");
+    let limited = || Act::respond(Response::error(429, "TOOMANYREQUESTS").header("Retry-After", "1"));
+    let scene = || {
+        let scene = Scene::new(&[1000; 12]);
+        scene.program.configure("settings: {concurrency: 8}\n");
+        scene
+    };
+    for (sink, method, fragment) in [(Sink::Store, "GET", "/blobs/"), (Sink::Registry, "PUT", "/uploads/")] {
+        let (usual, limits) = (scene(), scene());
+        let side = |scene: &Scene| if sink == Sink::Store { scene.source.lines() } else { scene.destination.lines() };
+        usual.arrived(sink, usual.bring(sink));
+        let usual = side(&usual).len();
+        let registry = if sink == Sink::Store { &limits.source } else { &limits.destination };
+        registry.rule(when(method, fragment).skip(3).times(5), limited());
+        limits.arrived(sink, limits.bring(sink));
+        let limited = side(&limits).len();
+        assert!(limited < 2 * usual, "{limited} requests in place of {usual}");
+    }
 }
 
 /// A registry with tokens that holds `a:v1`, and a home that has its password.

@@ -37,14 +37,50 @@ fn q57_a_limit_that_is_far_from_lifted_is_said_and_not_waited_for() {
 }
 
 #[test]
+fn q57_what_is_used_up_is_said_and_not_asked_for_again() {
+    let (registry, _) = holding("a");
+    registry.rule(when("*", "/manifests/"), Act::respond(left("0;w=21600", Response::error(429, "TOOMANYREQUESTS"))));
+    let output = Program::new().run(&["inspect", &at(&registry, "a:v1")]).code(5);
+    output.says("all 100 in 6 h are used up").says("hint: try again in 21600 s");
+    assert!(registry.requests().len() <= 2, "{:?}", registry.lines());
+}
+
+#[test]
+fn q57_that_little_is_left_is_said_once() {
+    let (registry, image) = holding("a");
+    registry.put("a", &image, &["v2", "v3"]);
+    let names = ["v1", "v2", "v3"].map(|tag| at(&registry, &format!("a:{tag}")));
+    for (remaining, times) in [("10;w=21600", 0), ("9;w=21600", 1)] {
+        registry.behave();
+        registry.rule(when("*", "/manifests/"), Act::change(move |_, response| left(remaining, response)));
+        let output = Program::new().run(&["resolve", &names[0], &names[1], &names[2]]).success();
+        let said = "allows 100 in 6 h of these requests, and 9 are left";
+        assert_eq!(output.stderr.matches(said).count(), times, "{}", output.shown());
+    }
+}
+
+/// The answer of a registry that allows a hundred requests.
+fn left(remaining: &str, response: Response) -> Response {
+    response.header("RateLimit-Limit", "100;w=21600").header("RateLimit-Remaining", remaining)
+}
+
+#[test]
 fn q57_what_is_left_of_a_limit_is_shown() {
     let registry = Scripted::start();
-    let limits = |_: &Request, response: Response| {
-        response.header("RateLimit-Limit", "100;w=21600").header("RateLimit-Remaining", "98;w=21600")
-    };
-    registry.rule(when("*", ""), Act::change(limits));
+    registry.rule(when("*", ""), Act::change(|_, response| left("98;w=21600", response)));
     let output = Program::new().run(&["registry", "test", &registry.address()]).success();
-    assert!(output.stdout.contains("100 in 21600 s, 98 in 21600 s left"), "{}", output.shown());
+    assert!(output.stdout.contains("100 in 6 h, 98 left"), "{}", output.shown());
+    // Docker Hub tells it of manifests alone, and has one for that.
+    let hub = Scripted::start();
+    hub.rule(
+        when("HEAD", "/v2/ratelimitpreview/test/manifests/latest"),
+        Act::change(|_, response| left("76;w=21600", response)),
+    );
+    let program = Program::new();
+    super::known_as(&program, "docker.io", &hub);
+    let output = program.run(&["registry", "test", "docker.io"]).success();
+    assert!(output.stdout.contains("100 in 6 h, 76 left"), "{}", output.shown());
+    assert_eq!(hub.lines(), ["GET /v2/", "HEAD /v2/ratelimitpreview/test/manifests/latest"]);
 }
 
 #[test]
