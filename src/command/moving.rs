@@ -163,7 +163,8 @@ fn pinned(image: &TransferReport) -> String {
 
 /// What travelled and what did not, in a few words.
 fn summary(image: &TransferReport) -> String {
-    if image.unchanged {
+    // What is copied onto itself has its tag already.
+    if image.unchanged || image.source == image.destination {
         return "(unchanged)".to_owned();
     }
     let blobs = &image.blobs;
@@ -174,7 +175,8 @@ fn summary(image: &TransferReport) -> String {
         (&blobs.skipped, "left out"),
     ]);
     if words.is_empty() {
-        words.push("no blob moved".to_owned());
+        // The manifest was there already, and has one more name now.
+        words.push(if image.tags.is_empty() { "no blob moved" } else { "tagged" }.to_owned());
     }
     if !image.attached.is_empty() {
         words.push(format!("{} attached", image.attached.len()));

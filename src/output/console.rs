@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::failure::FailureView;
 use super::message::{Colors, Form, Messages};
 use super::page::{Page, Report};
-use super::progress::{Bars, Lines, Plain, WarningsOnly};
+use super::progress::{Bars, Lines, Plain, Short, WarningsOnly};
 use super::prompt::{Confirmation, Input, PromptError};
 use super::stream::ResultStream;
 use super::terminal::{ColorChoice, ConsoleOptions, OutputFormat, ProgressMode, Streams};
@@ -74,7 +74,7 @@ impl Console {
                 options,
                 results: Mutex::new(Results { out: streams.results, reader: Reader::There }),
                 width: streams.width,
-                progress: listener(mode, &messages, bars.clone()),
+                progress: listener(options, mode, &messages, bars.clone()),
                 messages,
                 bars,
                 input: streams.input,
@@ -231,13 +231,19 @@ fn progress_mode(options: ConsoleOptions, screen: bool, json: bool) -> ProgressM
     }
 }
 
-fn listener(mode: ProgressMode, messages: &Arc<Messages>, bars: Option<Arc<Bars>>) -> Arc<dyn Progress> {
+fn listener(
+    options: ConsoleOptions,
+    mode: ProgressMode,
+    messages: &Arc<Messages>,
+    bars: Option<Arc<Bars>>,
+) -> Arc<dyn Progress> {
     let messages = Arc::clone(messages);
+    let short = if options.progress == ProgressMode::Plain { Short::Said } else { Short::Silent };
     match (mode, bars) {
         (_, Some(bars)) => bars,
         (ProgressMode::Json, None) => Arc::new(Lines::new(messages)),
         (ProgressMode::None, None) => Arc::new(WarningsOnly(messages)),
-        (ProgressMode::Auto | ProgressMode::Bar | ProgressMode::Plain, None) => Arc::new(Plain::new(messages)),
+        (ProgressMode::Auto | ProgressMode::Bar | ProgressMode::Plain, None) => Arc::new(Plain::new(messages, short)),
     }
 }
 

@@ -155,8 +155,8 @@ fn errors() {
 fn progress_is_said_as_asked() {
     needs!("docker-registry");
     let pair = fixed();
-    for mode in ["none", "plain", "auto"] {
-        // Short work is silent in plain lines, and there is no terminal here.
+    for mode in ["none", "auto"] {
+        // Short work is silent where lines were not asked for, and there is no terminal here.
         let run = copy(&pair, &format!("{mode}:v1"), &["--progress", mode]).success();
         assert_eq!(run.stderr, "", "{mode}");
     }
@@ -170,4 +170,28 @@ fn progress_is_said_as_asked() {
     assert_eq!(events[0]["bytes"], sizes.sum::<u64>());
     let run = copy(&pair, "quiet:v1", &["--progress", "json", "-q"]).success();
     assert_eq!((run.stderr.as_str(), run.lines().len()), ("", 1));
+}
+
+#[test]
+fn a_copy_that_moves_nothing_says_what_it_did() {
+    needs!("docker-registry");
+    let pair = fixed();
+    let v1 = pair.source("team/app:v1");
+    let told = |from: &str, to: &str| {
+        let output = pair.program.run(&["copy", from, to]).success();
+        output.stdout.split_once("  ").unwrap().1.trim_end().to_owned()
+    };
+    assert_eq!(told(&v1, &pair.source("team/app:v2")), "(tagged)");
+    assert_eq!(told(&v1, &v1), "(unchanged)");
+}
+
+#[test]
+fn plain_progress_says_the_beginning_and_the_end_where_it_was_asked_for() {
+    needs!("docker-registry");
+    let pair = fixed();
+    let asked = copy(&pair, "c:v1", &["--progress", "plain"]).success();
+    let title = pair.destination("c:v1");
+    assert!(asked.stderr.starts_with(&format!("{title}: begins, 6 blobs, ")), "{}", asked.shown());
+    asked.says(&format!("{title}: ended after "));
+    assert_eq!(copy(&pair, "d:v1", &[]).success().stderr, "");
 }

@@ -10,7 +10,7 @@ mod tally;
 
 pub(super) use bars::Bars;
 pub(super) use lines::Lines;
-pub(super) use plain::Plain;
+pub(super) use plain::{Plain, Short};
 
 use std::sync::Arc;
 use std::time::Duration;
