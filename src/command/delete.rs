@@ -8,17 +8,15 @@ use serde::Serialize;
 
 use super::flags::RegistryFlags;
 use super::resolve::missing;
-use super::{CommandError, CommandResult, Outcome, cannot};
+use super::{CommandError, CommandResult, LOOKS, Outcome, cannot};
 use crate::failure::FailureKind;
 use crate::image::{Algorithm, Digest, MediaType, RawManifest, Selector, Tag};
 use crate::output::{Confirmation, Page, Report};
 use crate::registry::{Error, ErrorKind, TagCondition};
 use crate::session::{Place, Purpose, Session};
 
-/// How many tags are asked at the same time whether they point at a digest.
-const LOOKS: usize = 6;
-
 /// Flags of `delete`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  $ tranship delete registry.example.com/app:1.4-rc.1\n  \
     $ tranship delete registry.example.com/app:1.4 --manifest --yes")]
@@ -39,6 +37,10 @@ pub(crate) struct DeleteArgs {
     #[arg(long, conflicts_with = "manifest")]
     by_placeholder: bool,
 
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+
     #[command(flatten)]
     registry: RegistryFlags,
 }
@@ -57,7 +59,7 @@ pub(super) async fn run(args: DeleteArgs, session: &Session) -> CommandResult {
         }
     }
     let succeeded = removed.len();
-    Ok(Outcome::of_several(DeleteReport { images: removed }, succeeded, failures))
+    Ok(Outcome::of_several(DeleteReport { images: removed, dry_run: args.dry_run }, succeeded, failures))
 }
 
 async fn delete(text: &str, args: &DeleteArgs, session: &Session) -> Result<Removed, CommandError> {
@@ -69,15 +71,19 @@ async fn delete(text: &str, args: &DeleteArgs, session: &Session) -> Result<Remo
             // What is not there must not be made by a placeholder, nor blamed on the registry.
             let found = place.source().resolve(&place.repository, &place.selector).await.map_err(cannot(doing()))?;
             found.ok_or_else(|| CommandError::new(format!("cannot {}", doing()), missing(&location)))?;
-            remove_tag(&place, tag, args.by_placeholder).await.map_err(cannot(doing()))?;
+            if !args.dry_run {
+                remove_tag(&place, tag, args.by_placeholder).await.map_err(cannot(doing()))?;
+            }
             Ok(Removed { reference: place.shown.clone(), digest: None, tags: vec![tag.clone()] })
         }
         selector => {
             let found = place.source().resolve(&place.repository, selector).await.map_err(cannot(doing()))?;
             let found = found.ok_or_else(|| CommandError::new(format!("cannot {}", doing()), missing(&location)))?;
             let tags = tags_on(&place, &found.digest).await.map_err(cannot(doing()))?;
-            confirm(&place, &found.digest, &tags, args.yes, session)?;
-            place.registry.remove_manifest(&place.repository, &found.digest).await.map_err(cannot(doing()))?;
+            if !args.dry_run {
+                confirm(&place, &found.digest, &tags, args.yes, session)?;
+                place.registry.remove_manifest(&place.repository, &found.digest).await.map_err(cannot(doing()))?;
+            }
             Ok(Removed { reference: place.shown.clone(), digest: Some(found.digest), tags })
         }
     }
@@ -161,16 +167,21 @@ struct Removed {
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct DeleteReport {
     images: Vec<Removed>,
+    /// Whether nothing was removed, and this is what would be.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
 }
 
 impl Report for DeleteReport {
     fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let removed = if self.dry_run { "would remove" } else { "removed" };
         for image in &self.images {
             match &image.digest {
-                None => writeln!(page, "removed {}", image.reference)?,
-                Some(digest) => writeln!(page, "removed {digest} with {}", in_words(&image.tags))?,
+                None => writeln!(page, "{removed} {}", image.reference)?,
+                Some(digest) => writeln!(page, "{removed} {digest} with {}", in_words(&image.tags))?,
             }
         }
         Ok(())

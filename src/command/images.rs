@@ -3,26 +3,27 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::flags::RegistryFlags;
 use super::inspect::overview;
-use super::{CommandError, CommandResult, Outcome, cannot};
-use crate::image::{Digest, RegistryPath, RepositoryName, Selector, Tag};
+use super::{CommandError, CommandResult, LOOKS, Outcome, cannot};
+use crate::image::{Digest, ImageReference, NameError, Naming, RegistryPath, RepositoryName, Selector, Tag};
 use crate::output::{Page, Report, Table, age, size};
-use crate::registry::{Catalog, ErrorKind};
-use crate::session::Session;
+use crate::registry::{Catalog as _, Error, ErrorKind, Registry};
+use crate::session::{Session, SessionError};
 use crate::store::{KeptImage, Untagged};
 
 /// Flags of `images`.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  $ tranship images\n  $ tranship images docker.io/library -o json")]
+#[command(after_help = "Examples:\n  $ tranship images\n  $ tranship images docker.io/library -o json\n  \
+    $ tranship images alpine:3.20")]
 pub(crate) struct ImagesArgs {
-    /// Only repositories of this name or below it
+    /// Only images of this name or below it: as listed, as in its registry, or a part of it, with a tag or without
     #[arg(value_name = "NAME")]
-    below: Option<RepositoryName>,
+    name: Option<String>,
 
     /// With manifests that nothing names (store)
     #[arg(long)]
@@ -38,29 +39,35 @@ pub(crate) struct ImagesArgs {
 /// The home cannot be read.
 pub(super) async fn run(args: ImagesArgs, session: &Session) -> CommandResult {
     let doing = "list the images at home";
-    let home = session.config().map_err(cannot(doing))?.settings.home_registry.clone();
-    let wanted =
-        |repository: &RepositoryName| args.below.as_ref().is_none_or(|below| repository.is_within(below.as_str()));
-    let mut images = match home {
+    let settings = &session.config().map_err(cannot(doing))?.settings;
+    let wanted = args.name.as_deref().map(Wanted::parse).transpose();
+    let wanted = wanted.map_err(SessionError::from).map_err(cannot(doing))?;
+    let takes = |repository: &RepositoryName, tag: Option<&Tag>| {
+        wanted.as_ref().is_none_or(|wanted| wanted.takes(repository, tag))
+    };
+    let images: Vec<Line> = match &settings.home_registry {
         Some(_) if args.untagged => {
             return Err(CommandError::usage(
                 "a registry does not show what nothing names; `--untagged` is for the store",
             ));
         }
-        Some(home) => of_registry(&home, &wanted, &args, session).await?,
+        Some(home) => of_registry(home, &takes, &args, session).await?,
         None => {
             let untagged = if args.untagged { Untagged::Shown } else { Untagged::Hidden };
             let kept = session.store().map_err(cannot(doing))?.images(untagged).await.map_err(cannot(doing))?;
-            kept.into_iter().map(Line::from).collect()
+            kept.into_iter().filter(|kept| takes(&kept.repository, kept.tag.as_ref())).map(Line::from).collect()
         }
     };
-    images.retain(|image| wanted(&image.repository));
+    if let (true, Some(name)) = (images.is_empty(), &args.name) {
+        session.console().hint(&format!("no image at home is called `{name}`; `tranship images` lists all"));
+    }
     Ok(Outcome::done(ImagesReport { images }))
 }
 
+/// Looks at several repositories side by side, and in each at several tags.
 async fn of_registry(
     home: &RegistryPath,
-    wanted: &impl Fn(&RepositoryName) -> bool,
+    takes: &impl Fn(&RepositoryName, Option<&Tag>) -> bool,
     args: &ImagesArgs,
     session: &Session,
 ) -> Result<Vec<Line>, CommandError> {
@@ -69,29 +76,78 @@ async fn of_registry(
     let registry = session.client(&home.registry, None, &access).await.map_err(cannot(doing()))?;
     let pages: Vec<Vec<RepositoryName>> = registry.repositories().try_collect().await.map_err(cannot(doing()))?;
     let below = |name: &RepositoryName| home.path.as_ref().is_none_or(|path| name.is_within(path.as_str()));
-    let mut lines = Vec::new();
-    for repository in pages.into_iter().flatten().filter(|name| below(name) && wanted(name)) {
+    let lines = |repository: RepositoryName| async {
         let client = session.client(&home.registry, Some(&repository), &access).await.map_err(cannot(doing()))?;
-        let tags: Vec<Vec<Tag>> = match client.tags(&repository).try_collect().await {
-            Ok(pages) => pages,
-            // A repository whose last tag was removed stays in the catalogue.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(CommandError::new(format!("cannot {}", doing()), error)),
+        of_repository(&*client, repository, takes).await.map_err(cannot(doing()))
+    };
+    let repositories = pages.into_iter().flatten().filter(below);
+    let lines: Vec<Vec<Line>> = stream::iter(repositories.map(lines)).buffered(LOOKS).try_collect().await?;
+    Ok(lines.into_iter().flatten().collect())
+}
+
+async fn of_repository(
+    registry: &dyn Registry,
+    repository: RepositoryName,
+    takes: &impl Fn(&RepositoryName, Option<&Tag>) -> bool,
+) -> Result<Vec<Line>, Error> {
+    let tags: Vec<Vec<Tag>> = match registry.tags(&repository).try_collect().await {
+        Ok(pages) => pages,
+        // A repository whose last tag was removed stays in the catalogue.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let line = |tag: Tag| async {
+        let found = overview(registry, &repository, &Selector::Tag(tag.clone())).await?;
+        Ok(Line {
+            repository: repository.clone(),
+            tag: Some(tag),
+            digest: found.digest,
+            size: found.size,
+            created: found.created,
+            stored: None,
+        })
+    };
+    let tags = tags.into_iter().flatten().filter(|tag| takes(&repository, Some(tag)));
+    stream::iter(tags.map(line)).buffered(LOOKS).try_collect().await
+}
+
+/// Which images are wanted, by a name that can be meant in several ways; one of them has to fit.
+struct Wanted(Vec<(Vec<String>, Option<Tag>)>);
+
+impl Wanted {
+    /// Reads `[HOST[:PORT]/]PART…[:TAG]`, where parts in front may be left out. What stands behind the one colon of
+    /// `app:5000` can be a port or a tag.
+    fn parse(text: &str) -> Result<Self, NameError> {
+        let name = text.strip_prefix("store:").or_else(|| text.strip_prefix("docker://")).unwrap_or(text);
+        let name = name.trim_end_matches('/');
+        let mut ways = Vec::new();
+        let mut wrong = None;
+        let mut read = |name: &str, tag: Option<Tag>| match name.replace(':', "_").parse::<RepositoryName>() {
+            Ok(name) => ways.push((name.as_str().split('/').map(str::to_owned).collect(), tag)),
+            Err(error) => wrong = Some(error),
         };
-        for tag in tags.into_iter().flatten() {
-            let selector = Selector::Tag(tag.clone());
-            let found = overview(&*client, &repository, &selector).await.map_err(cannot(doing()))?;
-            lines.push(Line {
-                repository: repository.clone(),
-                tag: Some(tag),
-                digest: found.digest,
-                size: found.size,
-                created: found.created,
-                stored: None,
-            });
+        if let Some((name, tag)) = name.rsplit_once(':')
+            && let Ok(tag) = tag.parse()
+        {
+            read(name, Some(tag));
         }
+        read(name, None);
+        // Docker Hub's short names and other names, as they are at home.
+        if let Ok(reference) = ImageReference::parse(name, &Naming::default()) {
+            let tag = name.ends_with(&format!(":{}", reference.tag().map_or("", Tag::as_str)));
+            let at_home = RepositoryName::at_home(&reference.registry, &reference.repository)?;
+            read(at_home.as_str(), reference.tag().filter(|_| tag).cloned());
+        }
+        if ways.is_empty() { Err(wrong.unwrap_or(NameError::Empty)) } else { Ok(Self(ways)) }
     }
-    Ok(lines)
+
+    fn takes(&self, repository: &RepositoryName, tag: Option<&Tag>) -> bool {
+        let parts: Vec<&str> = repository.as_str().split('/').collect();
+        self.0.iter().any(|(wanted, of_tag)| {
+            parts.windows(wanted.len()).any(|some| some == wanted.as_slice())
+                && of_tag.as_ref().is_none_or(|of_tag| tag == Some(of_tag))
+        })
+    }
 }
 
 /// One image at home.
@@ -154,5 +210,39 @@ impl Report for ImagesReport {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_taken_as_the_user_would_write_it() {
+        let kept =
+            [("docker.io/library/alpine", "3.20"), ("localhost_5000/team/app", "v1"), ("ghcr.io/team/app", "5000")];
+        let found = |text: &str| -> Vec<&str> {
+            let wanted = Wanted::parse(text).unwrap();
+            let takes = |(name, tag): &&(&str, &str)| wanted.takes(&name.parse().unwrap(), Some(&tag.parse().unwrap()));
+            kept.iter().filter(takes).map(|(name, _)| *name).collect()
+        };
+        let [alpine, local, github] = kept.map(|(name, _)| name);
+        for text in ["alpine", "alpine:3.20", "docker.io", "docker.io/library/", "library", "docker.io/alpine:3.20"] {
+            assert_eq!(found(text), [alpine], "{text}");
+        }
+        for text in ["index.docker.io/library/alpine", "store:docker.io/library/alpine:3.20"] {
+            assert_eq!(found(text), [alpine], "{text}");
+        }
+        assert_eq!(found("team/app"), [local, github]);
+        for text in ["localhost:5000", "localhost_5000/team", "localhost:5000/team/app", "app:v1"] {
+            assert_eq!(found(text), [local], "{text}");
+        }
+        assert_eq!(found("app:5000"), [github]);
+        for text in ["alpin", "alpine:3", "io/library", "team/app/x"] {
+            assert_eq!(found(text), [""; 0], "{text}");
+        }
+        for text in ["", "/", "Team", "a//b", "*"] {
+            assert!(Wanted::parse(text).is_err(), "{text}");
+        }
     }
 }

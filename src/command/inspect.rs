@@ -142,8 +142,8 @@ pub(super) struct Overview {
     /// The bytes of its config and layers; for an index those of the image that is looked into.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) size: Option<u64>,
-    /// What it runs on.
-    pub(super) platforms: Vec<Platform>,
+    /// What it runs on, each as `OS/ARCHITECTURE[/VARIANT]`.
+    pub(super) platforms: Vec<String>,
 }
 
 /// Looks at an image: manifest, one child of an index, and that one's config.
@@ -163,11 +163,11 @@ pub(super) async fn overview(
         overview.size = Some(image_size(image));
         let config = image_config(source, repository, image).await?;
         overview.created = config.as_ref().and_then(created);
-        overview.platforms = config.iter().map(ImageConfig::platform).collect();
+        overview.platforms = config.iter().map(|config| config.platform().to_string()).collect();
     }
     if let Manifest::Index(index) = root.manifest() {
-        let platforms = index.manifests.iter().filter_map(|child| child.platform.clone());
-        overview.platforms = platforms.filter(|platform| !platform.is_unknown()).collect();
+        let platforms = index.manifests.iter().filter_map(|child| child.platform.as_ref());
+        overview.platforms = platforms.filter(|platform| !platform.is_unknown()).map(ToString::to_string).collect();
     }
     Ok(overview)
 }

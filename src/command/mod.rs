@@ -37,6 +37,9 @@ use crate::session::Session;
 
 pub(crate) use error::{CommandError, cannot};
 
+/// How many images or tags are looked at at the same time.
+const LOOKS: usize = 6;
+
 /// What a command came to: its report, and what of several things failed.
 pub(crate) struct Outcome {
     /// What was done; `None` where it was printed as it came.

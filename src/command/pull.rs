@@ -29,6 +29,10 @@ pub(crate) struct PullArgs {
     #[command(flatten)]
     content: ContentFlags,
 
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
     #[command(flatten)]
     registry: RegistryFlags,
 
@@ -39,7 +43,8 @@ pub(crate) struct PullArgs {
 impl PullArgs {
     /// What `config do image-registry pull` asks for.
     pub(super) fn of_action(image: String, to: Option<String>, content: ContentFlags, registry: RegistryFlags) -> Self {
-        Self { images: vec![image], to, content, registry, sides: SideFlags::default() }
+        let sides = SideFlags::default();
+        Self { images: vec![image], to, content, dry_run: false, registry, sides }
     }
 }
 
@@ -60,7 +65,7 @@ pub(super) async fn run(args: PullArgs, session: &Session) -> CommandResult {
             Err(error) => moves.failed(text, error),
         }
     }
-    Ok(moves.run().await?.outcome())
+    if args.dry_run { moves.outline().await } else { Ok(moves.run().await?.outcome()) }
 }
 
 async fn sides(text: &str, args: &PullArgs, session: &Session) -> Result<(Source, Destination), SessionError> {

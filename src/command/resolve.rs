@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 
 use clap::Args;
+use futures_util::StreamExt as _;
 use serde::Serialize;
 
 use super::flags::RegistryFlags;
-use super::{CommandError, CommandResult, Outcome, cannot};
+use super::{CommandError, CommandResult, LOOKS, Outcome, cannot};
 use crate::image::{Descriptor, Digest, Location, MediaType};
 use crate::output::{Page, Report};
 use crate::registry::{Error, ErrorKind, Remedy};
@@ -15,7 +16,8 @@ use crate::session::Session;
 /// Flags of `resolve`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  $ tranship resolve docker.io/library/alpine:3.20\n  \
-    docker.io/library/alpine:3.20@sha256:beefdbd8a1da6d2915566fde36db9db0b524eb737fc57cd1367effd16dc0d06d")]
+    docker.io/library/alpine:3.20@sha256:beefdbd8a1da6d2915566fde36db9db0b524eb737fc57cd1367effd16dc0d06d\n\n\
+    Each is printed as NAME:TAG@DIGEST, which is a reference that stays; also with -q.")]
 pub(crate) struct ResolveArgs {
     /// The images
     #[arg(required = true, value_name = "IMAGE")]
@@ -29,15 +31,17 @@ pub(crate) struct ResolveArgs {
     registry: RegistryFlags,
 }
 
-/// Looks every image up, one request each where a token is at hand.
+/// Looks the images up side by side, one request each where a token is at hand, and reports them in order.
 ///
 /// # Errors
 /// None as a whole: images are reported one by one.
 pub(super) async fn run(args: ResolveArgs, session: &Session) -> CommandResult {
+    let looks = args.images.iter().map(|text| resolve(text, &args, session));
+    let mut looks = futures_util::stream::iter(looks).buffered(LOOKS);
     let mut images = Vec::new();
     let mut failures = Vec::new();
-    for text in &args.images {
-        match resolve(text, &args, session).await {
+    while let Some(look) = looks.next().await {
+        match look {
             Ok(image) => images.push(image),
             Err(error) => failures.push(error),
         }

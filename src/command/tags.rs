@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -13,14 +14,11 @@ use serde::{Serialize, Serializer};
 
 use super::flags::RegistryFlags;
 use super::inspect::{Overview, overview};
-use super::{CommandError, CommandResult, Outcome, cannot};
+use super::{CommandError, CommandResult, LOOKS, Outcome, cannot};
 use crate::image::{RepositoryName, Selector, Tag};
 use crate::output::{Page, Reader, Report, ResultStream, Shown, age, size};
 use crate::registry::Registry;
 use crate::session::Session;
-
-/// How many tags are looked at at the same time for `-l`.
-const LOOKS: usize = 6;
 
 /// Flags of `tags`.
 #[derive(Args, Debug)]
@@ -47,9 +45,9 @@ pub(crate) struct TagsArgs {
     #[arg(long, value_name = "ORDER")]
     sort: Option<Order>,
 
-    /// At most this many
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    /// At most this many, from 1
+    #[arg(long, value_name = "N", value_parser = limit)]
+    limit: Option<NonZeroUsize>,
 
     /// With digest, age, size and platforms of each
     #[arg(short, long)]
@@ -57,6 +55,11 @@ pub(crate) struct TagsArgs {
 
     #[command(flatten)]
     registry: RegistryFlags,
+}
+
+/// Reads a number from 1. None at all is more likely a mistake than a wish.
+fn limit(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "it is a number from 1; without it all tags are listed")
 }
 
 /// The words of `--sort`.
@@ -98,29 +101,31 @@ impl Listing {
         format!("list the tags of `{}`", self.shown)
     }
 
-    async fn row(&self, tag: Tag, long: bool, width: usize) -> Result<Row, CommandError> {
+    async fn row(&self, tag: Tag, long: bool) -> Result<Row, CommandError> {
         if !long {
-            return Ok(Row { tag, overview: None, width });
+            return Ok(Row { tag, overview: None, columns: Columns::default() });
         }
         let doing = format!("look at the tag `{tag}`");
         let selector = Selector::Tag(tag.clone());
         let overview = overview(&*self.registry, &self.repository, &selector).await.map_err(cannot(doing))?;
-        Ok(Row { tag, overview: Some(overview), width })
+        Ok(Row { tag, overview: Some(overview), columns: Columns::default() })
     }
 }
 
 async fn stream(listing: &Listing, args: &TagsArgs, session: &Session) -> CommandResult {
     let mut out = session.console().stream(&[], "tags").map_err(cannot(listing.doing()))?;
-    let mut left = args.limit.unwrap_or(usize::MAX);
+    let mut left = args.limit.map_or(usize::MAX, NonZeroUsize::get);
+    let mut columns = Columns::default();
     let mut pages = listing.registry.tags(&listing.repository);
     while left > 0 {
         let Some(page) = pages.try_next().await.map_err(cannot(listing.doing()))? else { break };
         let tags: Vec<Tag> = page.into_iter().filter(|tag| listing.filter.takes(tag)).take(left).collect();
         left -= tags.len();
-        let width = width(&tags);
-        let mut rows = futures_util::stream::iter(tags).map(|tag| listing.row(tag, args.long, width)).buffered(LOOKS);
+        columns.fit(&tags);
+        let mut rows = futures_util::stream::iter(tags).map(|tag| listing.row(tag, args.long)).buffered(LOOKS);
         while let Some(row) = rows.next().await {
-            if write(&mut out, &row?)? == Reader::Gone {
+            let row = Row { columns: columns.next(), ..row? };
+            if write(&mut out, &row)? == Reader::Gone {
                 return Ok(Outcome::printed());
             }
         }
@@ -133,7 +138,7 @@ async fn sorted(listing: &Listing, order: Order, args: &TagsArgs, session: &Sess
     let pages: Vec<Vec<Tag>> =
         listing.registry.tags(&listing.repository).try_collect().await.map_err(cannot(listing.doing()))?;
     let mut tags: Vec<Tag> = pages.into_iter().flatten().filter(|tag| listing.filter.takes(tag)).collect();
-    let limit = args.limit.unwrap_or(usize::MAX);
+    let limit = args.limit.map_or(usize::MAX, NonZeroUsize::get);
     match order {
         Order::Name => tags.sort(),
         Order::Semver => tags.sort_by(by_version),
@@ -143,8 +148,9 @@ async fn sorted(listing: &Listing, order: Order, args: &TagsArgs, session: &Sess
         tags.truncate(limit);
     }
     let look = args.long || order == Order::Newest;
-    let width = width(&tags);
-    let rows = futures_util::stream::iter(tags).map(|tag| listing.row(tag, look, width)).buffered(LOOKS);
+    let mut columns = Columns::default();
+    columns.fit(&tags);
+    let rows = futures_util::stream::iter(tags).map(|tag| listing.row(tag, look)).buffered(LOOKS);
     let mut rows: Vec<Row> = rows.try_collect().await?;
     if order == Order::Newest {
         rows.sort_by(|a, b| b.created().cmp(&a.created()).then_with(|| a.tag.cmp(&b.tag)));
@@ -156,17 +162,42 @@ async fn sorted(listing: &Listing, order: Order, args: &TagsArgs, session: &Sess
         }
     }
     let mut out = session.console().stream(&[], "tags").map_err(cannot(listing.doing()))?;
-    for row in &rows {
-        write(&mut out, row)?;
+    for row in rows {
+        write(&mut out, &Row { columns: columns.next(), ..row })?;
     }
     out.finish().map_err(cannot(listing.doing()))?;
     Ok(Outcome::printed())
 }
 
-/// How wide the column of these tags is; a few long ones stand out of it.
-fn width(tags: &[Tag]) -> usize {
-    const MOST: usize = 40;
-    tags.iter().map(|tag| tag.as_str().len()).filter(|length| *length <= MOST).max().unwrap_or_default()
+/// How the columns of `-l` stand. The tags come page by page, so the widths are not those of the whole list.
+#[derive(Clone, Copy, Debug, Default)]
+struct Columns {
+    /// The width of the tags.
+    tag: usize,
+    /// Whether a row was shown already.
+    begun: bool,
+}
+
+impl Columns {
+    /// Makes room for these tags; a few long ones stand out of their column.
+    fn fit(&mut self, tags: &[Tag]) {
+        const MOST: usize = 40;
+        let widest = tags.iter().map(|tag| tag.as_str().len()).filter(|length| *length <= MOST).max();
+        self.tag = self.tag.max(widest.unwrap_or_default()).max("TAG".len());
+    }
+
+    /// The columns of the next row.
+    fn next(&mut self) -> Self {
+        let now = *self;
+        self.begun = true;
+        now
+    }
+
+    fn write(self, page: &mut Page<'_>, [tag, digest, created, size, platforms]: [&str; 5]) -> io::Result<()> {
+        let width = self.tag;
+        let digest_width = 71;
+        writeln!(page, "{tag:<width$}  {digest:<digest_width$}  {created:<14}  {size:>10}  {platforms}")
+    }
 }
 
 /// Highest version first; tags that are no versions behind them, by name.
@@ -225,8 +256,8 @@ fn globs(patterns: &[String]) -> Result<Option<GlobSet>, CommandError> {
 struct Row {
     tag: Tag,
     overview: Option<Overview>,
-    /// The width of the tags' column in text.
-    width: usize,
+    /// How it is shown in text.
+    columns: Columns,
 }
 
 impl Row {
@@ -254,17 +285,14 @@ impl Serialize for Row {
 impl Report for Row {
     fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
         let Some(overview) = &self.overview else { return self.quiet(page) };
-        let platforms: Vec<String> = overview.platforms.iter().map(ToString::to_string).collect();
-        writeln!(
-            page,
-            "{:<width$}  {}  {:<14}  {:>9}  {}",
-            self.tag.as_str(),
-            overview.digest,
-            overview.created.map_or_else(|| "-".to_owned(), |created| age(created, Timestamp::now())),
-            overview.size.map_or_else(|| "-".to_owned(), size),
-            if platforms.is_empty() { "-".to_owned() } else { Shown(platforms.join(",")).to_string() },
-            width = self.width,
-        )
+        if !self.columns.begun {
+            self.columns.write(page, ["TAG", "DIGEST", "CREATED", "SIZE", "PLATFORMS"])?;
+        }
+        let or_none = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned());
+        let created = or_none(overview.created.map(|created| age(created, Timestamp::now())));
+        let platforms = or_none(Some(Shown(overview.platforms.join(",")).to_string()));
+        let digest = overview.digest.to_string();
+        self.columns.write(page, [self.tag.as_str(), &digest, &created, &or_none(overview.size.map(size)), &platforms])
     }
 
     fn quiet(&self, page: &mut Page<'_>) -> io::Result<()> {

@@ -166,3 +166,36 @@ fn images_in_every_form() {
     let below = program.run(&["images", "-q", &server.address().replace(':', "_")]).success();
     assert_eq!(below.lines().len(), 2);
 }
+
+#[test]
+fn what_would_be_pulled_is_said_and_nothing_is() {
+    needs!("docker-registry");
+    let image = image().build();
+    let server = with(&image);
+    let program = Program::new();
+    let there = format!("{}/a:v1", server.address());
+    let run = program.run(&["pull", "--dry-run", &there]).success();
+    assert!(run.stdout.starts_with(&format!("{there} -> store:{}:v1\n", name(&server, "a"))), "{}", run.shown());
+    assert!(run.stdout.contains("  3 blobs to send"), "{}", run.shown());
+    assert_eq!(program.run(&["images", "-q"]).success().stdout, "");
+}
+
+#[test]
+fn images_are_found_by_the_name_that_they_have_in_their_registry() {
+    needs!("docker-registry");
+    let image = image().build();
+    let server = with(&image);
+    let program = Program::new();
+    let there = format!("{}/a:v1", server.address());
+    program.run(&["pull", "-q", &there]).success();
+    for text in [there.as_str(), server.address(), "a", "a:v1", &format!("{}/a/", server.address())] {
+        let found = program.run(&["images", "-q", text]).success();
+        assert_eq!(found.stdout, format!("{}:v1\n", name(&server, "a")), "{text}");
+    }
+    for text in ["b", "a:v2"] {
+        let none = program.run(&["images", text]).success();
+        assert_eq!(none.stdout, "");
+        none.says(&format!("hint: no image at home is called `{text}`"));
+    }
+    program.run(&["images", "A?"]).code(2);
+}

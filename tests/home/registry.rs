@@ -38,6 +38,8 @@ fn pull_brings_images_into_the_home_registry() {
     let listed: Vec<_> = images["images"].as_array().unwrap().iter().map(|image| &image["repository"]).collect();
     assert_eq!(listed, [&serde_json::json!(name), &serde_json::json!("blessed")]);
     assert_eq!(images["images"][0]["digest"], image.digest());
+    let one = program.run(&["images", "-q", "blessed"]).success();
+    assert_eq!(one.stdout, "blessed:v9\n");
     program.run(&["images", "--untagged"]).code(2).says("`--untagged` is for the store");
 }
 

@@ -45,6 +45,22 @@ fn a_manifest_gets_more_tags() {
 }
 
 #[test]
+fn what_would_be_removed_is_said_and_stays() {
+    needs!("docker-registry");
+    let server = DockerRegistry::open();
+    let (image, _) = with_tags(&server);
+    let program = Program::new();
+    let name = format!("{}/a:v1", server.address());
+    let tag = program.run(&["delete", "--dry-run", &name]).success();
+    assert_eq!(tag.stdout, format!("would remove {name}\n"));
+    let whole = program.run(&["delete", "--dry-run", "--manifest", &name]).success();
+    assert!(whole.stdout.starts_with(&format!("would remove {} with the tag", image.digest())), "{}", whole.shown());
+    assert_eq!(program.run(&["delete", "--dry-run", &name, "-o", "json"]).success().json()["dryRun"], true);
+    program.run(&["delete", "--dry-run", &format!("{}/a:none", server.address())]).code(3);
+    assert_eq!(tag_of(&server, "v1").as_deref(), Some(image.digest()));
+}
+
+#[test]
 fn a_manifest_goes_with_every_tag_on_it_when_that_is_confirmed() {
     needs!("docker-registry");
     let server = DockerRegistry::open();

@@ -1,11 +1,15 @@
 //! `resolve`, `repositories`.
 
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
 use super::timeless;
 use crate::support::docker_registry::DockerRegistry;
 use crate::support::images::{image, index};
 use crate::support::program::Program;
 use crate::support::push::Registry;
-use crate::support::scripted::{Ability, Scripted};
+use crate::support::scripted::{Ability, Act, Scripted, when};
+use crate::support::server::{Request, Response};
 
 #[test]
 fn resolve_prints_name_tag_and_digest() {
@@ -93,4 +97,33 @@ fn a_registry_without_a_catalogue_says_so() {
       because: the registry does not have the list of repositories of 127.0.0.1:PORT: NOT_FOUND, not_found (HTTP 404)
     hint: many registries show the catalogue to administrators only, or have their own API for it
     ");
+}
+
+#[test]
+fn several_are_asked_side_by_side_and_told_in_order() {
+    let server = Scripted::start();
+    let images: Vec<_> = (1..=9).map(|seed| image().seed(seed).build()).collect();
+    let names: Vec<String> = (1..=9).map(|number| format!("{}/a:v{number}", server.address())).collect();
+    for (number, image) in images.iter().enumerate() {
+        server.put("a", image, &[&format!("v{}", number + 1)]);
+    }
+    // The first goes ahead alone; the second is answered when two more are asked for.
+    let (asked, asking) = (Arc::new(Mutex::new(0)), Arc::new(Condvar::new()));
+    let wait = move |request: &Request| {
+        let mut asked = asked.lock().unwrap();
+        *asked += 1;
+        asking.notify_all();
+        if request.path().ends_with("/v2") {
+            let patience = Duration::from_secs(20);
+            let (asked, _) = asking.wait_timeout_while(asked, patience, |asked| *asked < 4).unwrap();
+            return (*asked < 4).then(|| Response::new(404));
+        }
+        None
+    };
+    server.rule(when("HEAD", "/manifests/"), Act::answer_if(wait));
+    let words: Vec<&str> = ["resolve"].into_iter().chain(names.iter().map(String::as_str)).collect();
+    let run = Program::new().run(&words).success();
+    let expected: Vec<String> =
+        names.iter().zip(&images).map(|(name, image)| format!("{name}@{}", image.digest())).collect();
+    assert_eq!(run.lines(), expected);
 }

@@ -140,6 +140,7 @@ fn details_of_each_tag() {
     insta::assert_snapshot!(timeless(&program.run(&["tags", "-l", "--sort", "name", &repository])), @r"
     exit 0
     --- stdout
+    TAG  DIGEST  CREATED  SIZE  PLATFORMS
     artifact  sha256:DIGEST  -  6 B  -
     latest  sha256:DIGEST  AGO  6.4 KiB  linux/amd64
     multi  sha256:DIGEST  AGO  6.4 KiB  linux/amd64,linux/arm64
@@ -151,7 +152,7 @@ fn details_of_each_tag() {
     --- stdout
     {
       "tags": [
-      {"tag":"v1","digest":"sha256:DIGEST","created":"2026-01-02T03:04:05Z","size":6546,"platforms":[{"os":"linux","architecture":"amd64"}]}
+      {"tag":"v1","digest":"sha256:DIGEST","created":"2026-01-02T03:04:05Z","size":6546,"platforms":["linux/amd64"]}
       ]
     }
     --- stderr
@@ -173,4 +174,27 @@ fn what_a_registry_calls_its_tags_is_shown_escaped() {
     server.rule(when("GET", "/tags/list"), Act::respond(Response::json(200, &list)));
     let run = Program::new().run(&["tags", &format!("{}/a", server.address())]);
     run.keeps_quiet_about("\u{1b}");
+}
+
+#[test]
+fn details_stand_in_columns_over_all_pages() {
+    let server = Scripted::settings().page(2).start();
+    let image = image().build();
+    server.put("a", &image, &["1", "2", "long-name", "z"]);
+    let run = Program::new().run(&["tags", "-l", &format!("{}/a", server.address())]).success();
+    let lines = run.lines();
+    assert_eq!(lines.len(), 5, "{}", run.shown());
+    assert!(lines[0].starts_with("TAG  DIGEST  ") && lines[0].ends_with("  SIZE  PLATFORMS"), "{}", run.shown());
+    let column = |line: &str, word: &str| line.find(word).unwrap();
+    assert_eq!(column(lines[0], "PLATFORMS"), column(lines[1], "linux/"));
+    assert_eq!(column(lines[3], "sha256:"), "long-name  ".len());
+    assert_eq!(column(lines[4], "sha256:"), "long-name  ".len());
+}
+
+#[test]
+fn a_limit_of_nothing_is_refused() {
+    let server = with_many_tags();
+    let run = Program::new().run(&["tags", "--limit", "0", &format!("{}/a", server.address())]).code(2);
+    run.says("it is a number from 1");
+    assert!(server.requests().is_empty());
 }

@@ -63,7 +63,7 @@ pub(crate) struct Scripted {
 struct Registry {
     access: Mutex<Access>,
     memory: Mutex<Memory>,
-    rules: Mutex<Vec<rules::Rule>>,
+    rules: Mutex<Vec<Arc<rules::Rule>>>,
     requests: Mutex<Vec<Request>>,
 }
 
@@ -157,7 +157,7 @@ impl Scripted {
 
     /// Adds a rule. Of those that apply to a request, the one that was added first acts.
     pub(crate) fn rule(&self, when: When, act: Act) -> &Self {
-        self.registry.rules.lock().unwrap().push(rules::Rule::new(when, act));
+        self.registry.rules.lock().unwrap().push(Arc::new(rules::Rule::new(when, act)));
         self
     }
 
@@ -282,15 +282,16 @@ impl Scripted {
 impl Handler for Registry {
     fn reading(&self, head: &Request) -> Reading {
         let rules = self.rules.lock().unwrap();
-        let acting = rules.iter().filter(|rule| rule.applies(head)).find_map(rules::Rule::reading);
+        let acting = rules.iter().filter(|rule| rule.applies(head)).find_map(|rule| rule.reading());
         acting.unwrap_or(Reading::Whole)
     }
 
     fn answer(&self, request: Request) -> Response {
         self.requests.lock().unwrap().push(request.clone());
-        let rules = self.rules.lock().unwrap();
-        let applying: Vec<bool> = rules.iter().map(|rule| rule.count(&request)).collect();
-        for (rule, _) in rules.iter().zip(applying).filter(|(_, applies)| *applies) {
+        // Every rule counts every request. What they do may wait for other requests, so the lock is given back.
+        let rules = self.rules.lock().unwrap().clone();
+        let applying: Vec<_> = rules.into_iter().map(|rule| (rule.count(&request), rule)).collect();
+        for (_, rule) in applying.iter().filter(|(applies, _)| *applies) {
             match &rule.act {
                 Act::Answer(answer) => return answer(&request),
                 Act::AnswerIf(answer) => {
