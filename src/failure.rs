@@ -3,6 +3,8 @@
 //! Each module has its own error type; all of them implement [`Failure`], and the command line turns the
 //! kind into an exit code and the hints into `hint:` lines. Nothing here renders anything.
 
+use std::fmt;
+
 /// The way in which something failed. One kind, one exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FailureKind {
@@ -90,6 +92,22 @@ pub struct Answer {
     pub code: Option<String>,
 }
 
+/// The known word that `word` was probably meant to be.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = word.chars().count();
+    // Of a very short word something has to be right.
+    let far = (length / 3).max(2).min(length.saturating_sub(1));
+    let measured = known.into_iter().map(|candidate| (strsim::osa_distance(word, candidate), candidate));
+    measured.filter(|(distance, _)| *distance <= far).min().map(|(_, candidate)| candidate)
+}
+
+/// `; did you mean …?`, for the end of a message; nothing where there is no such word.
+#[must_use]
+pub fn did_you_mean(nearest: Option<impl fmt::Display>) -> String {
+    nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::FailureKind::{Denied, NotFound, Partial};
@@ -101,5 +119,16 @@ mod tests {
         assert_eq!(FailureKind::of_several([NotFound, Denied], 0), Some(Partial));
         assert_eq!(FailureKind::of_several([NotFound], 1), Some(Partial));
         assert_eq!(FailureKind::of_several([], 3), None);
+    }
+
+    #[test]
+    fn the_nearest_word() {
+        let known = ["address", "ca-cert", "ca-cert-file", "tls"];
+        assert_eq!(nearest("adress", known), Some("address"));
+        assert_eq!(nearest("ca-crt", known), Some("ca-cert"));
+        assert_eq!(nearest("cacertfile", known), Some("ca-cert-file"));
+        assert_eq!(nearest("something", known), None);
+        assert_eq!(nearest("v", ["w", "ci"]), None);
+        assert_eq!(nearest("ci", ["di", "hub"]), Some("di"));
     }
 }

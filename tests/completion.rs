@@ -66,3 +66,16 @@ fn what_goes_wrong_offers_nothing_and_says_nothing() {
     let output = asked.env("TRANSHIP_VAULT_PASSPHRASE", "").run().success();
     assert!(!output.stdout.contains("ours/") && output.stderr.is_empty(), "{}", output.shown());
 }
+
+#[test]
+fn what_can_be_pushed_is_what_the_store_holds() {
+    let server = crate::support::scripted::Scripted::start();
+    server.put("team/app", &crate::support::images::image().build(), &["v1"]);
+    let program = program();
+    let name = format!("{}/team/app:v1", server.address());
+    program.run(&["pull", "-q", &name]).success();
+    program.run(&["pull", "-q", "--to", "short:x", &name]).success();
+    assert_eq!(offered(&program, "tranship push "), [name.as_str(), "short:x"]);
+    assert_eq!(offered(&program, "tranship push sh"), ["short:x"]);
+    assert_eq!(offered(&program, "tranship push short:x a"), ["a.example:5000/"]);
+}

@@ -22,22 +22,23 @@ fn text(program: &Program) -> String {
 
 #[test]
 fn settings_are_set_shown_and_unset() {
-    let program = Program::new();
+    let mut program = Program::new();
     program.run(&["settings", "set", "default-remote-registry", "registry-1.docker.io"]).success();
     program.run(&["settings", "set", "platforms", "linux/amd64", "linux/arm64"]).success();
     program.run(&["settings", "set", "concurrency", "3"]).success();
+    program.set("TRANSHIP_STORE", "/s");
     let shown = program.run(&["settings", "show"]).success();
     insta::assert_snapshot!(shown.stdout, @r"
     KEY                      VALUE                    FROM
     default-remote-registry  docker.io                configuration
-    home-registry            -                        -
+    home-registry            -                        pulled images land in the local store
     vault-backend            keychain                 default
     platforms                linux/amd64,linux/arm64  configuration
     attached                 image                    default
     concurrency              3                        configuration
-    store                    -                        -
-    timeout                  -                        -
-    retries                  -                        -
+    store                    /s                       TRANSHIP_STORE
+    timeout                  30s                      default
+    retries                  5                        default
     ");
     let json = program.run(&["settings", "show", "-o", "json"]).success().json();
     assert_eq!(json["platforms"], serde_json::json!(["linux/amd64", "linux/arm64"]));
@@ -50,7 +51,14 @@ fn settings_are_set_shown_and_unset() {
 
     program.run(&["settings", "unset", "platforms"]).success();
     assert_eq!(text(&program), "settings:\n  default-remote-registry: registry-1.docker.io\n  concurrency: 3\n");
-    program.run(&["settings", "show", "platforms"]).code(3).says("tranship settings set platforms");
+    let unset = program.run(&["settings", "show", "platforms"]).code(3).says("tranship settings set platforms");
+    unset.says("the setting `platforms` is not set: every platform is copied");
+    let default = program.run(&["settings", "show", "timeout"]).success();
+    assert_eq!(default.stdout, "30s\n");
+    default.says("hint: `timeout` is not set; this is its default");
+    assert_eq!(program.run(&["settings", "show", "retries", "-q"]).success().stderr, "");
+    let json = program.run(&["settings", "show", "-o", "json"]).success().json();
+    assert_eq!((&json["retries"], &json["timeout"], &json["store"]), (&5.into(), &"30s".into(), &"/s".into()));
     program.run(&["settings", "unset", "platforms"]).code(3);
 }
 
@@ -106,7 +114,8 @@ fn registries_are_added_changed_and_removed() {
             "team-a=registry-credentials/team-a",
         ])
         .success()
-        .says("there is no vault `registry-credentials` yet; make it: `tranship vault create registry-credentials`");
+        .says("names the vault `registry-credentials`, which is not there yet")
+        .says("make it: `tranship vault create registry-credentials`");
     let path = program.path("ca.pem");
     let entry = [
         "- address: registry.example.com:6000",
@@ -136,7 +145,11 @@ fn registries_are_added_changed_and_removed() {
 
     let again = program.run(&["registry", "add", address]).code(1);
     again.says("it is there already").says("hint: change it: `tranship registry set registry.example.com:6000");
-    program.run(&["registry", "set", "other.example", "--tls", "verify"]).code(3).says("tranship registry add other");
+    program.run(&["registry", "set", "other.example", "--unset", "tls"]).code(3).says("tranship registry add other");
+    let set = program.run(&["registry", "set", "other.example", "--tls", "skip-verify"]).success();
+    assert_eq!(set.stdout, "address: other.example\ntls: skip-verify\n");
+    set.says("hint: `other.example` was not configured, and is now");
+    program.run(&["registry", "remove", "other.example"]).success();
 
     let changes = ["--unset", "mirrors", "--unset", "tls", "--credential", "team-a=registry-credentials/b"];
     program.run(&[&["registry", "set", address], &changes[..]].concat()).success();
@@ -212,4 +225,64 @@ fn who_may_read_the_file_stays_as_it_was() {
         program.run(&["settings", "set", "retries", &wanted.to_string()[..1]]).success();
         assert_eq!(mode(), wanted);
     }
+}
+
+#[test]
+fn a_configuration_file_that_is_named_has_to_be_there_to_be_read() {
+    let program = Program::new();
+    let file = program.path("named.yaml");
+    let reading: [&[&str]; 8] = [
+        &["settings", "show"],
+        &["registry", "list"],
+        &["vault", "list"],
+        &["config", "show"],
+        &["config", "validate"],
+        &["images"],
+        &["tags", "a.example/x"],
+        &["registry", "test", "a.example"],
+    ];
+    for words in reading {
+        let run = program.run(&[&["--config", file.as_str()], words].concat()).code(2);
+        run.says(&format!("there is no configuration file {file}")).says("check `--config` or TRANSHIP_CONFIG");
+        let run = program.invoke(words).env("TRANSHIP_CONFIG", &file).run().code(2);
+        run.says("there is no configuration file");
+        // The usual one need not be there.
+        assert!(!program.config_file().exists());
+    }
+    program.run(&["settings", "show"]).success();
+    assert_eq!(program.run(&["--config", &file, "config", "path"]).success().stdout, format!("{file}\n"));
+    let secret = "name: s\ndata: {token: t}\n";
+    let writing: [(&[&str], &str); 6] = [
+        (&["settings", "set", "retries", "2"], ""),
+        (&["registry", "add", "a.example"], ""),
+        (&["registry", "set", "a.example", "--tls", "verify"], ""),
+        (&["vault", "create", "v", "--backend", "environment"], ""),
+        (&["config", "create", "image-registry", "settings"], "retries: 2\n"),
+        (&["config", "create", "strongbox", "vaults", "v", "secrets"], secret),
+    ];
+    for (words, body) in writing {
+        let run = program.invoke(&[&["--config", file.as_str()], words].concat()).stdin(body).run();
+        // Without a keychain the last one stops after it has read the file.
+        let expected = if body == secret { 4 } else { 0 };
+        run.code(expected);
+        assert_eq!(std::fs::remove_file(&file).is_ok(), expected == 0, "{words:?}");
+    }
+}
+
+#[test]
+fn a_rule_that_names_no_vault_is_said_however_it_was_made() {
+    let program = Program::new();
+    let create = ["config", "create", "image-registry", "remote-registries"];
+    let entry = |vault: &str| {
+        format!("address: {vault}.example\ncredentials:\n- {{repository: '*', vault: {vault}, secret: s}}\n")
+    };
+    let warned = program.invoke(&create).stdin(entry("taem")).run().success();
+    warned.says("the rule of taem.example for `*` names the vault `taem`, which is not there yet");
+    let merge = ["config", "merge", "image-registry", "remote-registries", "taem.example"];
+    program.invoke(&merge).stdin("tls: skip-verify\n").run().success().says("`taem`, which is not there yet");
+    // The vault of `login` is there without being made.
+    let known = program.invoke(&[&merge[..4], &["login.example"]].concat()).stdin(entry("login")).run().success();
+    assert_eq!(known.stderr, "");
+    let validated = program.run(&["config", "validate"]).success();
+    assert!(validated.stderr.contains("`taem`") && !validated.stderr.contains("`login`"), "{}", validated.shown());
 }

@@ -154,6 +154,9 @@ fn without_a_keychain_the_encrypted_file_is_named_and_nothing_is_written() {
     let body = "name: s\ndata: {password: canary}\n";
     refused(program.invoke(&["config", "create", "strongbox", "vaults", "v", "secrets"]).stdin(body).run());
     refused(set_bob(&program, "login/s", "canary"));
+    // A log-in is not asked for first and refused afterwards.
+    let login = ["login", "127.0.0.1:1", "--username", "bob", "--password-stdin"];
+    refused(program.invoke(&login).stdin("canary").run());
     // What the error says works.
     program.run(&["vault", "create", "v", "--backend", "file"]).success();
     set_bob(&program, "v/s", "canary").success();
@@ -267,4 +270,84 @@ fn the_environment_and_dockers_files_are_read() {
     fs::write(docker.join("other.json"), r#"{"auths":{"r.example":{"auth":"ZXZlOmNhbmFyeQ=="}}}"#).unwrap();
     let other = docker.join("other.json").to_string_lossy().into_owned();
     assert_eq!(whoami("r.example", &["--authfile", &other])["username"], "eve");
+}
+
+#[test]
+fn a_vault_that_cannot_be_opened_is_exit_4_wherever_it_is_needed() {
+    let program = Program::new();
+    program.configure(
+        "vaults:\n- {name: v, backend: file}\n- {name: k, backend: keychain}\nremote-registries:\n- address: a.example\n  \
+         credentials: [{repository: '*', vault: v, secret: s}]\n",
+    );
+    let set = program.invoke(&["secret", "set", "v/s", "--token-stdin"]).stdin("t");
+    set.env("TRANSHIP_VAULT_PASSPHRASE", "p").run().success();
+    let needing: [&[&str]; 10] = [
+        &["secret", "list", "v"],
+        &["secret", "show", "v/s"],
+        &["secret", "set", "v/x", "--token-stdin"],
+        &["secret", "delete", "v/s"],
+        &["vault", "create", "w", "--backend", "file"],
+        &["vault", "delete", "v"],
+        &["login", "b.example", "--token-stdin", "--vault", "v"],
+        &["whoami", "a.example"],
+        &["tags", "a.example/x"],
+        &["registry", "test", "a.example"],
+    ];
+    for words in needing {
+        let run = program.invoke(words).stdin("t").run().code(4).says("TRANSHIP_VAULT_PASSPHRASE");
+        // No quotation within a quotation.
+        run.says("\"").keeps_quiet_about("`:`");
+    }
+    program.invoke(&["secret", "set", "k/x", "--token-stdin"]).stdin("t").run().code(4).says("keychain");
+    // What the hint says is explained where the vault is there already.
+    let there = program.run(&["vault", "create", "k", "--backend", "file"]).code(1);
+    there.says("echo 'backend: file' | tranship config merge strongbox vaults k");
+    let merge = ["config", "merge", "strongbox", "vaults", "k"];
+    program.invoke(&merge).stdin("backend: file\n").run().success();
+    let set = program.invoke(&["secret", "set", "k/x", "--token-stdin"]).stdin("t");
+    set.env("TRANSHIP_VAULT_PASSPHRASE", "p").run().success();
+}
+
+#[test]
+fn the_vault_of_login_is_listed_where_it_is_in_use() {
+    let program = program();
+    program.run(&["vault", "create", "ours"]).success();
+    assert_eq!(program.run(&["vault", "list"]).success().lines(), ["VAULT  BACKEND", "ours   file"]);
+    let logins = serde_json::json!({"logins": {"a.example": {"name": "login", "backend": "file"}}});
+    fs::create_dir_all(program.home().join("data/tranship")).unwrap();
+    fs::write(program.home().join("data/tranship/logins.json"), logins.to_string()).unwrap();
+    assert_eq!(program.run(&["vault", "list", "-q"]).success().lines(), ["ours", "login"]);
+}
+
+#[test]
+fn a_mistyped_vault_or_secret_is_told_from_the_one_that_is_there() {
+    let program = program();
+    program.run(&["vault", "create", "team"]).success();
+    set_bob(&program, "team/ghcr", "canary").success();
+    set_bob(&program, "taem/ghcr", "canary").code(3).says("there is no vault `taem`; did you mean `team`?");
+    program.run(&["secret", "list", "logn"]).code(3).says("did you mean `login`?");
+    program.run(&["vault", "delete", "tea"]).code(3).says("did you mean `team`?");
+    for command in ["show", "delete"] {
+        program.run(&["secret", command, "team/ghrc"]).code(3).says("there is none; did you mean `ghcr`?");
+    }
+    program
+        .run(&["config", "show", "strongbox", "vaults", "team", "secrets", "ghr"])
+        .code(3)
+        .says("did you mean `ghcr`?");
+    let tags = program.run(&["tags", "a.example/x", "--secret", "team/ghrc"]).code(4);
+    tags.says("its vault has no such secret; did you mean `ghcr`?");
+    let far = program.run(&["secret", "show", "team/unrelated"]).code(3);
+    assert!(!far.stderr.contains("did you mean"), "{}", far.shown());
+}
+
+#[test]
+fn a_credential_of_dockers_files_is_quoted_once() {
+    let server = crate::support::scripted::Scripted::settings().basic("bob", "right").start();
+    let program = Program::new();
+    let file = program.path("auth.json");
+    // base64 of `bob:wrong`.
+    let auths = serde_json::json!({"auths": {server.address(): {"auth": "Ym9iOndyb25n"}}});
+    fs::write(&file, auths.to_string()).unwrap();
+    let refused = program.run(&["registry", "test", &server.address(), "--authfile", &file]).code(4);
+    refused.says(&format!("does not take the credential `{} of {file}`:", server.address()));
 }

@@ -100,7 +100,7 @@ fn a_login_says_where_a_rule_goes_before_it() {
     set.stdin("canary").run().success();
     program.run(&["registry", "set", address, "--credential", "team=v/team"]).success();
     let output = login(&program, address, USER, PASSWORD).success();
-    output.says(&format!("for `team` the configuration of {address} names `v/team`, which is used instead"));
+    output.says(&format!("for `team` the rule of {address} names `v/team`, which goes before this log-in"));
     assert_eq!(whoami(&program, &format!("{address}/team/app"))["username"], "carol");
     assert_eq!(whoami(&program, &format!("{address}/teams"))["username"], USER);
     // The rule's credential is the one that is tried, and the error names it.
@@ -210,4 +210,28 @@ fn supctls_actions_pull_and_list() {
     assert_ne!(narrowed.stdout.trim(), both.digest());
     let all = program.run(&[&pull[..], &["-q", "--all-platforms"]].concat()).success();
     assert_eq!(all.stdout.trim(), both.digest());
+}
+
+#[test]
+fn a_word_that_no_reference_takes_for_a_registry_is_refused() {
+    let program = program();
+    for words in [&["whoami", "nope"][..], &["login", "nope", "--username", "u", "--password-stdin"]] {
+        let run = program.invoke(words).stdin("canary").run().code(2);
+        run.says("no registry `nope` is configured").says("tranship registry add nope").says("`nope:443`");
+    }
+    program.run(&["registry", "add", "nope"]).success();
+    assert_eq!(whoami(&program, "nope")["kind"], "none");
+}
+
+#[test]
+fn a_registry_that_does_not_answer_is_to_be_tested() {
+    let program = program();
+    let silent = program.run(&["tags", "127.0.0.1:1/x", "--retries", "0"]).code(5);
+    silent.says("hint: see what answers there: `tranship registry test 127.0.0.1:1 -vv`");
+}
+
+#[test]
+fn a_log_in_without_a_terminal_says_how_the_user_is_named() {
+    let run = program().run(&["login", "a.example"]).code(2);
+    run.says("there is no user name").says("--username USER --password-stdin");
 }

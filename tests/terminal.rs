@@ -5,6 +5,14 @@ use crate::support::images::image;
 use crate::support::program::Program;
 use crate::support::push::Registry;
 
+/// A program whose vaults are encrypted files.
+fn with_vaults() -> Program {
+    let mut program = Program::new();
+    program.set("TRANSHIP_VAULT_PASSPHRASE", "correct horse");
+    program.configure("settings: {vault-backend: file}\n");
+    program
+}
+
 #[test]
 fn a_question_is_answered_or_broken_off() {
     needs!("docker-registry", "script");
@@ -25,7 +33,7 @@ fn a_question_is_answered_or_broken_off() {
 #[test]
 fn a_question_for_a_secret_is_broken_off() {
     needs!("script");
-    let program = Program::new();
+    let program = with_vaults();
     let ended = program.type_at(&["login", "registry.example", "--username", "bob"], "assword", b"sec\x03").code(130);
     assert!(!ended.stdout.contains("error"), "{}", ended.shown());
     ended.keeps_quiet_about("sec");
@@ -34,7 +42,7 @@ fn a_question_for_a_secret_is_broken_off() {
 #[test]
 fn a_question_can_be_broken_off_at_once_and_where_ctrl_c_was_ignored_before() {
     needs!("script");
-    let program = Program::new();
+    let program = with_vaults();
     // What a script starts in the background has the signal of Ctrl-C ignored.
     let ignoring = program.type_at_ignoring_interrupts(&["login", "registry.example"], "User name:", b"\x03");
     ignoring.code(130);
@@ -58,4 +66,19 @@ fn a_completion_asks_for_no_passphrase() {
     program.set("_CLAP_COMPLETE_INDEX", "2");
     let completed = program.type_at(&["--", "tranship", "resolve", "127.0.0.1:1/app:"], "passphrase", b"\x03");
     assert_eq!(completed.success().stdout, "");
+}
+
+#[test]
+fn a_mistyped_passphrase_is_asked_for_again() {
+    needs!("script");
+    let program = Program::new();
+    program.configure("vaults:\n- {name: v, backend: file}\n");
+    let set = program.invoke(&["secret", "set", "v/s", "--username", "bob", "--password-stdin"]).stdin("hush");
+    set.env("TRANSHIP_VAULT_PASSPHRASE", "open").run().success();
+    let list = |keys| program.type_at(&["secret", "list", "v"], "passphrase of", keys);
+    let second = list(b"wrong\ropen\r").success();
+    assert!(second.stdout.contains("this does not open it") && second.stdout.contains("s\r\n"), "{}", second.shown());
+    let never = list(b"a\rb\rc\ropen\r").code(4);
+    assert!(never.stdout.contains("the passphrase does not open the vault `v`"), "{}", never.shown());
+    assert_eq!(never.stdout.matches("passphrase of the vault").count(), 3);
 }

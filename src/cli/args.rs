@@ -143,6 +143,22 @@ mod tests {
     }
 
     #[test]
+    fn no_line_behind_the_options_is_broken_anywhere() {
+        fn long(command: &clap::Command, name: &str, found: &mut Vec<String>) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            // Help is at most this wide; a line without spaces cannot be broken.
+            let is_long = |line: &&str| line.chars().count() > 100 && line.trim().contains(' ');
+            found.extend(help.lines().filter(is_long).map(|line| format!("{name}: {line}")));
+            for below in command.get_subcommands() {
+                long(below, &format!("{name} {}", below.get_name()), found);
+            }
+        }
+        let mut found = Vec::new();
+        long(&Cli::command(), "tranship", &mut found);
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
+
+    #[test]
     fn times() {
         assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));

@@ -16,8 +16,8 @@ const WHOLE_REFERENCES: &str =
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  $ tranship completions bash > /etc/bash_completion.d/tranship\n  \
     $ source <(tranship completions zsh)\n\n\
-    The script asks tranship itself for the words, so that configured registries, vaults, secrets and the tags\n\
-    of a repository are offered too.")]
+    The script asks tranship itself for the words, so that configured registries, vaults, secrets,\n\
+    the tags of a repository and the images of the store are offered too.")]
 pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL")]

@@ -59,7 +59,15 @@ impl Failure for CommandError {
 
     fn hints(&self) -> Vec<String> {
         let behind = self.cause.as_deref().map(Failure::hints).unwrap_or_default();
-        self.hints.iter().cloned().chain(behind).collect()
+        let mut hints: Vec<String> = self.hints.iter().cloned().chain(behind).collect();
+        // Where nothing better is known, the way to find out more.
+        if hints.is_empty() && self.kind == FailureKind::Unreachable {
+            let silent = self.answer().map(|answer| answer.registry);
+            hints.extend(
+                silent.map(|registry| format!("see what answers there: `tranship registry test {registry} -vv`")),
+            );
+        }
+        hints
     }
 
     fn answer(&self) -> Option<Answer> {

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use super::{CommandError, cannot};
 use crate::config::TlsMode;
 use crate::credentials::SecretPath;
-use crate::image::{Attached, Platform};
-use crate::session::Access;
+use crate::image::{Attached, Platform, RegistryAddress};
+use crate::session::{Access, Session};
 
 /// How the registries named in a command are spoken to.
 #[derive(Args, Clone, Debug, Default)]
@@ -112,4 +113,20 @@ pub(super) fn tls_mode() -> impl TypedValueParser<Value = TlsMode> {
 /// Reads what comes along, and offers the words in help and completion.
 fn attached() -> impl TypedValueParser<Value = Attached> {
     PossibleValuesParser::new(Attached::ALL.map(Attached::word)).try_map(|word| word.parse::<Attached>())
+}
+
+/// Refuses a word that is a registry's address by its form, and that no reference would take for one.
+///
+/// # Errors
+/// It is such a word, or the configuration cannot be read.
+pub(super) fn check_reached(registry: &RegistryAddress, session: &Session, doing: &str) -> Result<(), CommandError> {
+    if session.is_reached_by_name(registry).map_err(cannot(doing))? {
+        return Ok(());
+    }
+    let message = format!(
+        "cannot {doing}: no registry `{registry}` is configured, and by itself the word is a repository's name"
+    );
+    Err(CommandError::usage(message)
+        .with_hint(format!("if it is a registry, name its port, `{registry}:443`"))
+        .with_hint(format!("or configure it: `tranship registry add {registry}`")))
 }

@@ -85,6 +85,7 @@ impl CredentialFlags {
         }
         let username = match &self.username {
             Some(username) => username.clone(),
+            None if !is_terminal() => return Err(InputError::NoUser),
             None => console.prompt("User name:")?,
         };
         if username.is_empty() {
@@ -111,6 +112,9 @@ pub(super) enum InputError {
     /// Nothing where a value is needed.
     #[error("there is no {0}: nothing was given")]
     Empty(&'static str),
+    /// Nobody says who the user is.
+    #[error("there is no user name, and standard input is not a terminal to ask for one")]
+    NoUser,
     /// A question was not answered.
     #[error(transparent)]
     Prompt(#[from] PromptError),
@@ -120,7 +124,7 @@ impl Failure for InputError {
     fn kind(&self) -> FailureKind {
         match self {
             Self::Read(_) => FailureKind::Failed,
-            Self::Long | Self::NotText | Self::Empty(_) => FailureKind::Usage,
+            Self::Long | Self::NotText | Self::Empty(_) | Self::NoUser => FailureKind::Usage,
             Self::Prompt(error) => error.kind(),
         }
     }
@@ -128,6 +132,9 @@ impl Failure for InputError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Prompt(error) => error.hints(),
+            Self::NoUser => {
+                vec!["name the user: `--username USER --password-stdin`; or give a token: `--token-stdin`".to_owned()]
+            }
             Self::Read(_) | Self::Long | Self::NotText | Self::Empty(_) => Vec::new(),
         }
     }

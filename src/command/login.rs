@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
-use super::flags::tls_mode;
+use super::flags::{check_reached, tls_mode};
 use super::input::CredentialFlags;
 use super::{CommandError, CommandResult, Outcome, cannot};
 use crate::config::{RemoteRegistry, TlsMode};
@@ -20,9 +20,11 @@ use crate::session::{Access, Session};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  $ tranship login registry.example.com --username bob\n  Password:\n  \
     $ printf %s \"$TOKEN\" | tranship login ghcr.io --token-stdin\n  \
-    $ tranship login registry.example.com --username bob --password-stdin --vault registry-credentials < password.txt\n\n\
-    The credential is tried before it is kept. It is kept in the vault `login`, which is in settings.vault-backend\n\
-    (the keychain of the system where nothing else is set), or in the vault that --vault names.")]
+    $ tranship login registry.example.com --username bob --password-stdin \\\n      \
+    --vault registry-credentials < password.txt\n\n\
+    The credential is tried before it is kept. It is kept in the vault `login`, which is where\n\
+    settings.vault-backend says (the keychain of the system where nothing else is set), or in the\n\
+    vault that --vault names.")]
 pub(crate) struct LoginArgs {
     /// The registry
     #[arg(value_name = "REGISTRY")]
@@ -47,8 +49,9 @@ pub(crate) struct LoginArgs {
 pub(super) async fn run(args: LoginArgs, session: &Session) -> CommandResult {
     let registry = args.registry;
     let doing = format!("log in to `{registry}`");
+    check_reached(&registry, session, &doing)?;
     let vaults = session.vaults(None).map_err(cannot(&doing))?;
-    writable(&vaults, args.vault.as_ref()).map_err(cannot(&doing))?;
+    usable(&vaults, args.vault.as_ref()).await.map_err(cannot(&doing))?;
     let data = args.credential.read(session.console()).map_err(cannot(&doing))?;
     let credential = data.credential().map_err(cannot(&doing))?;
 
@@ -65,11 +68,12 @@ pub(super) async fn run(args: LoginArgs, session: &Session) -> CommandResult {
 }
 
 /// Refuses a vault that cannot be written before anything is asked.
-fn writable(vaults: &Vaults, name: Option<&VaultName>) -> Result<(), VaultError> {
-    let Some(VaultSettings { name: vault, backend }) = name.map(|name| vaults.settings(name)).transpose()? else {
-        return Ok(());
-    };
-    if backend.is_written() { Ok(()) } else { Err(VaultError::ReadOnly { vault, backend }) }
+async fn usable(vaults: &Vaults, name: Option<&VaultName>) -> Result<(), VaultError> {
+    let settings = vaults.for_log_in(name)?;
+    if !settings.backend.is_written() {
+        return Err(VaultError::ReadOnly { vault: settings.name, backend: settings.backend });
+    }
+    vaults.open(&settings).prepare().await
 }
 
 async fn try_out(
@@ -105,12 +109,12 @@ async fn try_out(
 fn warn_of_rules(entry: &RemoteRegistry, session: &Session) {
     for rule in &entry.credentials {
         let repositories = match &rule.repository {
-            RepositoryPattern::All => "everything there".to_owned(),
+            RepositoryPattern::All => "all repositories".to_owned(),
             RepositoryPattern::Prefix(prefix) => format!("`{prefix}`"),
         };
         let (registry, path) = (&entry.address, rule.path());
         let warning =
-            format!("for {repositories} the configuration of {registry} names `{path}`, which is used instead");
+            format!("for {repositories} the rule of {registry} names `{path}`, which goes before this log-in");
         session.console().warn(&warning);
     }
 }

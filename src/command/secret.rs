@@ -1,17 +1,15 @@
 //! `secret`: named values in vaults. Values go in and are never shown.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::input::{self, CredentialFlags, InputError};
-use super::vault::warn_of_rules;
+use super::vault::{self, warn_of_rules};
 use super::{CommandError, CommandResult, Outcome, cannot};
 use crate::config::SecretBody;
-use crate::credentials::{KeyName, SecretData, SecretName, SecretPath, Vault, VaultName};
-use crate::failure::FailureKind;
+use crate::credentials::{KeyName, SecretData, SecretName, SecretPath, VaultName};
 use crate::output::{Page, Report};
 use crate::session::Session;
 
@@ -89,27 +87,18 @@ pub(super) async fn run(command: SecretCommand, session: &Session) -> CommandRes
         SecretCommand::List(ListArgs { vault }) => list(vault, session).await,
         SecretCommand::Show(PathArgs { path }) => {
             let doing = format!("show the secret `{path}`");
-            let data = vault(&path.vault, session, &doing)?.get(&path.secret).await.map_err(cannot(&doing))?;
-            let data = data.ok_or_else(|| missing(&path, &doing))?;
+            let data = vault::named(&path.vault, session, &doing)?.get(&path.secret).await.map_err(cannot(&doing))?;
+            let Some(data) = data else { return Err(vault::missing(&path, session, &doing).await) };
             Ok(Outcome::done(SecretReport::new(path, &data, Told::Keys)))
         }
         SecretCommand::Delete(PathArgs { path }) => delete(path, session).await,
     }
 }
 
-fn vault(name: &VaultName, session: &Session, doing: &str) -> Result<Arc<dyn Vault>, CommandError> {
-    session.vaults(None).map_err(cannot(doing))?.named(name).map_err(cannot(doing))
-}
-
-fn missing(path: &SecretPath, doing: &str) -> CommandError {
-    CommandError::plain(FailureKind::NotFound, format!("cannot {doing}: there is none"))
-        .with_hint(format!("see which there are: `tranship secret list {}`", path.vault))
-}
-
 async fn set(args: SetArgs, session: &Session) -> CommandResult {
     let path = &args.path;
     let doing = format!("set the secret `{path}`");
-    let vault = vault(&path.vault, session, &doing)?;
+    let vault = vault::named(&path.vault, session, &doing)?;
     let given = given(&args, session, &doing)?;
     let mut data = SecretData::default();
     if args.merge {
@@ -172,14 +161,14 @@ fn key(word: &str) -> Result<KeyName, CommandError> {
 
 async fn list(name: VaultName, session: &Session) -> CommandResult {
     let doing = format!("list the secrets of the vault `{name}`");
-    let secrets = vault(&name, session, &doing)?.list().await.map_err(cannot(&doing))?;
+    let secrets = vault::named(&name, session, &doing)?.list().await.map_err(cannot(&doing))?;
     Ok(Outcome::done(SecretsReport { vault: name, secrets }))
 }
 
 async fn delete(path: SecretPath, session: &Session) -> CommandResult {
     let doing = format!("delete the secret `{path}`");
-    if !vault(&path.vault, session, &doing)?.delete(&path.secret).await.map_err(cannot(&doing))? {
-        return Err(missing(&path, &doing));
+    if !vault::named(&path.vault, session, &doing)?.delete(&path.secret).await.map_err(cannot(&doing))? {
+        return Err(vault::missing(&path, session, &doing).await);
     }
     let config = session.config().map_err(cannot(&doing))?;
     warn_of_rules(config, &format!("the secret `{path}`"), |rule| rule.path() == path, session);

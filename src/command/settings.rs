@@ -77,16 +77,19 @@ fn keys() -> String {
 pub(super) fn run(command: SettingsCommand, session: &Session) -> CommandResult {
     match command {
         SettingsCommand::Show(ShowArgs { key: None }) => {
-            let settings = &session.config().map_err(cannot("show the settings"))?.settings;
-            let lines = SettingKey::ALL.map(|key| Line::new(key, settings));
-            Ok(Outcome::done(SettingsReport(lines.into())))
+            let lines = SettingKey::ALL.map(|key| line(key, session, "show the settings"));
+            Ok(Outcome::done(SettingsReport(lines.into_iter().collect::<Result<_, _>>()?)))
         }
         SettingsCommand::Show(ShowArgs { key: Some(key) }) => {
             let line = line(key, session, &format!("show the setting `{key}`"))?;
-            if line.shown.is_none() {
-                let hint = format!("set it: `tranship settings set {key} VALUE`");
-                return Err(CommandError::plain(FailureKind::NotFound, format!("the setting `{key}` is not set"))
-                    .with_hint(hint));
+            match line.from {
+                Origin::Nowhere => {
+                    let message = format!("the setting `{key}` is not set: {}", key.unset_means());
+                    let hint = format!("set it: `tranship settings set {key} VALUE`");
+                    return Err(CommandError::plain(FailureKind::NotFound, message).with_hint(hint));
+                }
+                Origin::Default => session.console().hint(&format!("`{key}` is not set; this is its default")),
+                Origin::Configuration | Origin::Environment => {}
             }
             Ok(Outcome::done(line))
         }
@@ -104,8 +107,19 @@ pub(super) fn run(command: SettingsCommand, session: &Session) -> CommandResult 
 }
 
 fn line(key: SettingKey, session: &Session, doing: &str) -> Result<Line, CommandError> {
+    let settings = session.settings_in_effect().map_err(cannot(doing))?;
     let config = session.config().map_err(cannot(doing))?;
-    Ok(Line::new(key, &config.settings))
+    Ok(Line::new(key, &config.settings, &settings))
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Configuration,
+    /// A variable of the environment, which goes before the configuration.
+    Environment,
+    Default,
+    Nowhere,
 }
 
 /// One setting and what holds for it.
@@ -113,21 +127,28 @@ struct Line {
     key: SettingKey,
     shown: Option<String>,
     value: Value,
-    is_default: bool,
+    from: Origin,
 }
 
 impl Line {
-    fn new(key: SettingKey, settings: &Settings) -> Self {
-        let shown = key.shown(settings);
+    /// The setting as it is configured, and as it holds.
+    fn new(key: SettingKey, configured: &Settings, in_effect: &Settings) -> Self {
+        let is_set = key.shown(configured) != key.shown(&Settings::default());
+        let shown = key.shown(in_effect);
+        let from = match &shown {
+            None => Origin::Nowhere,
+            Some(_) if key == SettingKey::Store && std::env::var_os("TRANSHIP_STORE").is_some() => Origin::Environment,
+            Some(_) if is_set => Origin::Configuration,
+            Some(_) => Origin::Default,
+        };
         let value = match (key, &shown) {
             (SettingKey::Platforms, _) => {
-                Value::Sequence(settings.platforms.iter().map(|platform| platform.to_string().into()).collect())
+                Value::Sequence(in_effect.platforms.iter().map(|platform| platform.to_string().into()).collect())
             }
             (_, Some(text)) => text.parse::<u64>().map_or_else(|_| text.as_str().into(), Value::from),
             (_, None) => Value::Null,
         };
-        let is_default = shown == key.shown(&Settings::default());
-        Self { key, shown, value, is_default }
+        Self { key, shown, value, from }
     }
 }
 
@@ -162,10 +183,11 @@ impl Report for SettingsReport {
     fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
         let mut table = Table::new(["key", "value", "from"]);
         for line in &self.0 {
-            let from = match (&line.shown, line.is_default) {
-                (None, _) => "",
-                (_, true) => "default",
-                (_, false) => "configuration",
+            let from = match line.from {
+                Origin::Configuration => "configuration",
+                Origin::Environment => "TRANSHIP_STORE",
+                Origin::Default => "default",
+                Origin::Nowhere => line.key.unset_means(),
             };
             table.row([line.key.word(), line.shown.as_deref().unwrap_or_default(), from]);
         }
@@ -173,7 +195,7 @@ impl Report for SettingsReport {
     }
 
     fn quiet(&self, page: &mut Page<'_>) -> io::Result<()> {
-        let set = self.0.iter().filter(|line| !line.is_default);
+        let set = self.0.iter().filter(|line| line.from == Origin::Configuration);
         set.into_iter().try_for_each(|line| writeln!(page, "{}", line.key))
     }
 }

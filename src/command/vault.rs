@@ -1,6 +1,7 @@
 //! `vault`: named places for secrets.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
@@ -8,10 +9,11 @@ use serde::Serialize;
 
 use super::{CommandError, CommandResult, Outcome, cannot};
 use crate::config::{Config, ConfigError};
-use crate::credentials::{Backend, CredentialRule, SecretName, VaultName, VaultSettings};
-use crate::failure::FailureKind;
+use crate::credentials::{Backend, CredentialRule, SecretName, SecretPath, Vault, VaultName, VaultSettings};
+use crate::failure::{FailureKind, did_you_mean};
+use crate::image::RegistryAddress;
 use crate::output::{Confirmation, Page, Report, Table};
-use crate::session::Session;
+use crate::session::{Session, SessionError};
 
 /// What can be done with vaults.
 #[derive(Subcommand, Debug)]
@@ -21,9 +23,9 @@ pub(crate) enum VaultCommand {
     /// Make a vault
     #[command(after_help = "Examples:\n  $ tranship vault create registry-credentials\n  \
         $ tranship vault create ci --backend environment\n\n\
-        An encrypted file is opened with TRANSHIP_VAULT_PASSPHRASE, with the key file that TRANSHIP_VAULT_KEY_FILE\n\
-        names, or with what is typed. In the environment the password of the secret `hub` in the vault `ci` is\n\
-        TRANSHIP_SECRET_CI_HUB_PASSWORD.")]
+        An encrypted file is opened with TRANSHIP_VAULT_PASSPHRASE, with the key file that\n\
+        TRANSHIP_VAULT_KEY_FILE names, or with what is typed. In the environment the password of the\n\
+        secret `hub` in the vault `ci` is TRANSHIP_SECRET_CI_HUB_PASSWORD.")]
     Create(CreateArgs),
     /// List the vaults
     #[command(after_help = "Example:\n  $ tranship vault list")]
@@ -77,7 +79,8 @@ pub(super) async fn run(command: VaultCommand, session: &Session) -> CommandResu
     match command {
         VaultCommand::Create(args) => create(args, session).await,
         VaultCommand::List => {
-            let vaults = session.config().map_err(cannot("list the vaults"))?.vaults.clone();
+            let doing = "list the vaults";
+            let vaults = session.vaults(None).map_err(cannot(doing))?.all().map_err(cannot(doing))?;
             Ok(Outcome::done(VaultsReport { vaults }))
         }
         VaultCommand::Delete(DeleteArgs { name, yes }) => {
@@ -90,24 +93,32 @@ pub(super) async fn run(command: VaultCommand, session: &Session) -> CommandResu
 async fn create(args: CreateArgs, session: &Session) -> CommandResult {
     let CreateArgs { name, backend } = args;
     let doing = format!("create the vault `{name}`");
-    let config = session.config().map_err(cannot(&doing))?;
+    let config = session.config_for_change().map_err(cannot(&doing))?;
     let settings = VaultSettings { name, backend: backend.unwrap_or(config.settings.vault_backend) };
-    if config.vaults.iter().any(|vault| vault.name == settings.name) {
-        return Err(exists(&settings.name));
+    if let Some(there) = config.vaults.iter().find(|vault| vault.name == settings.name) {
+        return Err(exists(there, backend));
     }
     // One that cannot work here is not made.
     let vaults = session.vaults(None).map_err(cannot(&doing))?;
     vaults.open(&settings).prepare().await.map_err(cannot(&doing))?;
     match session.config_file().add_vault(&settings) {
-        Err(ConfigError::Exists { .. }) => Err(exists(&settings.name)),
+        Err(ConfigError::Exists { .. }) => Err(exists(&settings, backend)),
         other => other.map_err(cannot(&doing)),
     }?;
     Ok(Outcome::done(CreateReport(settings)))
 }
 
-fn exists(name: &VaultName) -> CommandError {
-    CommandError::plain(FailureKind::Failed, format!("cannot create the vault `{name}`: it is there already"))
-        .with_hint(format!("see what is in it: `tranship secret list {name}`"))
+fn exists(there: &VaultSettings, wanted: Option<Backend>) -> CommandError {
+    let VaultSettings { name, backend } = there;
+    let error =
+        CommandError::plain(FailureKind::Failed, format!("cannot create the vault `{name}`: it is there already"));
+    match wanted.filter(|wanted| wanted != backend) {
+        Some(wanted) => error.with_hint(format!(
+            "it is of the {backend} kind; to keep its secrets elsewhere from now on: \
+             `echo 'backend: {wanted}' | tranship config merge strongbox vaults {name}`"
+        )),
+        None => error.with_hint(format!("see what is in it: `tranship secret list {name}`")),
+    }
 }
 
 /// Whether secrets may go.
@@ -131,10 +142,7 @@ pub(super) async fn remove(
     let doing = format!("delete the vault `{name}`");
     let config = session.config().map_err(cannot(&doing))?;
     let vaults = session.vaults(None).map_err(cannot(&doing))?;
-    let settings = vaults.settings(name).map_err(|_| {
-        CommandError::plain(FailureKind::NotFound, format!("cannot {doing}: there is none"))
-            .with_hint("see which there are: `tranship vault list`")
-    })?;
+    let settings = vaults.settings(name).map_err(cannot(&doing))?;
     let mut secrets = Vec::new();
     if settings.backend.is_written() {
         let vault = vaults.open(&settings);
@@ -166,6 +174,41 @@ fn confirm(name: &VaultName, secrets: &[SecretName], session: &Session) -> Resul
                 .with_hint(format!("`tranship vault delete {name} --yes` deletes them too")))
         }
     }
+}
+
+/// Opens the vault of this name.
+///
+/// # Errors
+/// There is none.
+pub(super) fn named(name: &VaultName, session: &Session, doing: &str) -> Result<Arc<dyn Vault>, CommandError> {
+    session.vaults(None).map_err(cannot(doing))?.named(name).map_err(cannot(doing))
+}
+
+/// The error for a secret that is not there.
+pub(super) async fn missing(path: &SecretPath, session: &Session, doing: &str) -> CommandError {
+    let meant = match session.vaults(None) {
+        Ok(vaults) => vaults.meant(path).await,
+        Err(_) => None,
+    };
+    CommandError::plain(FailureKind::NotFound, format!("cannot {doing}: there is none{}", did_you_mean(meant)))
+        .with_hint(format!("see which there are: `tranship secret list {}`", path.vault))
+}
+
+/// Warns of credential rules that name vaults which are not there; of one registry, or of all.
+///
+/// # Errors
+/// The configuration cannot be read.
+pub(super) fn warn_of_missing(registry: Option<&RegistryAddress>, session: &Session) -> Result<(), SessionError> {
+    for (entry, rule) in session.config()?.rules_without_vault() {
+        if registry.is_none_or(|registry| entry.address == *registry) {
+            let (address, repository, vault) = (&entry.address, &rule.repository, &rule.vault);
+            session.console().warn(&format!(
+                "the rule of {address} for `{repository}` names the vault `{vault}`, which is not there yet; \
+                 make it: `tranship vault create {vault}`"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Warns of credential rules that name what is gone.

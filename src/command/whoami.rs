@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
-use super::flags::RegistryFlags;
+use super::flags::{RegistryFlags, check_reached};
 use super::{CommandResult, Outcome, cannot};
 use crate::credentials::{Chosen, Credential};
 use crate::image::{ImageReference, ReferenceError, RegistryAddress, RepositoryName};
@@ -33,6 +33,9 @@ pub(crate) struct WhoamiArgs {
 pub(super) async fn run(args: WhoamiArgs, session: &Session) -> CommandResult {
     let doing = format!("say who you are at `{}`", args.place.escape_debug());
     let (registry, repository) = place(&args.place, session).map_err(cannot(&doing))?;
+    if repository.is_none() {
+        check_reached(&registry, session, &doing)?;
+    }
     let access = args.registry.access();
     let entry = session.entry(&registry, &access).map_err(cannot(&doing))?;
     let chosen = session.chosen(&entry, repository.as_ref(), &access).await.map_err(cannot(&doing))?;

@@ -15,6 +15,9 @@ pub enum ConfigError {
     /// The file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The file that the user named is not there.
+    #[error("there is no configuration file {}", .0.display())]
+    Absent(PathBuf),
     /// Another process is changing the file.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -85,7 +88,9 @@ impl Failure for ConfigError {
         match self {
             Self::File(error) => error.kind(),
             Self::Lock(error) => error.kind(),
-            Self::Invalid(_) | Self::Path(_) | Self::Setting(_) | Self::Verb { .. } => FailureKind::Usage,
+            Self::Absent(_) | Self::Invalid(_) | Self::Path(_) | Self::Setting(_) | Self::Verb { .. } => {
+                FailureKind::Usage
+            }
             Self::Exists { .. } => FailureKind::Failed,
             Self::Missing { .. } => FailureKind::NotFound,
             Self::Edit { source, .. } => source.kind(),
@@ -96,6 +101,9 @@ impl Failure for ConfigError {
         match self {
             Self::File(error) => error.hints(),
             Self::Lock(error) => error.hints(),
+            Self::Absent(_) => vec![
+                "check `--config` or TRANSHIP_CONFIG; commands that change the configuration make the file".to_owned(),
+            ],
             Self::Invalid(problems) if problems.len() > 1 && matches!(problems[0].origin, Origin::File(_)) => {
                 vec!["run `tranship config validate` to see everything that is wrong".to_owned()]
             }

@@ -30,6 +30,8 @@ pub enum Mode {
 #[derive(Clone)]
 pub struct ConfigFile {
     path: PathBuf,
+    /// Whether the user named it, so that it has to be there to be read.
+    is_named: bool,
     disk: Arc<dyn Disk>,
 }
 
@@ -37,7 +39,13 @@ impl ConfigFile {
     /// The file at `path`, which need not exist.
     #[must_use]
     pub fn new(path: &Path, disk: Arc<dyn Disk>) -> Self {
-        Self { path: path.to_owned(), disk }
+        Self { path: path.to_owned(), is_named: false, disk }
+    }
+
+    /// The same file, as one that the user named: who reads it is told where it is missing. A change makes it.
+    #[must_use]
+    pub fn named(self) -> Self {
+        Self { is_named: true, ..self }
     }
 
     /// Where it is.
@@ -46,12 +54,20 @@ impl ConfigFile {
         &self.path
     }
 
-    /// Reads it. A missing file is an empty configuration.
+    /// Reads it. A missing file is an empty configuration, unless the user named it.
     ///
     /// # Errors
     /// The file cannot be read, or something in it is wrong: everything that is, each with its line.
     pub fn load(&self) -> Result<Config, ConfigError> {
         Ok(self.read(&self.document()?)?.0)
+    }
+
+    /// Reads it to change it: a missing file is an empty configuration.
+    ///
+    /// # Errors
+    /// As [`ConfigFile::load`].
+    pub fn load_for_change(&self) -> Result<Config, ConfigError> {
+        Ok(self.read(&self.parse(&self.text()?)?)?.0)
     }
 
     /// The text, byte for byte; empty where there is no file.
@@ -91,7 +107,7 @@ impl ConfigFile {
         change: impl FnOnce(&mut Document, &Config) -> Result<T, ConfigError>,
     ) -> Result<T, ConfigError> {
         let lock = (mode == Mode::Apply).then(|| self.lock()).transpose()?;
-        let before = self.document()?;
+        let before = self.parse(&self.text()?)?;
         let (config, _) = self.read(&before)?;
         let mut after = before.clone();
         let answer = change(&mut after, &config)?;
@@ -135,8 +151,13 @@ impl ConfigFile {
         write_atomically(&*self.disk, target, text.as_bytes(), access)
     }
 
+    /// The document, for those who only look at it.
     pub(super) fn document(&self) -> Result<Document, ConfigError> {
-        self.parse(&self.text()?)
+        let text = self.text()?;
+        if text.is_empty() && self.is_named && !self.path.exists() {
+            return Err(ConfigError::Absent(self.path.clone()));
+        }
+        self.parse(&text)
     }
 
     fn parse(&self, text: &str) -> Result<Document, ConfigError> {

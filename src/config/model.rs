@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::credentials::{Backend, CredentialRule, VaultSettings};
+use crate::credentials::{Backend, CredentialRule, VaultName, VaultSettings};
 use crate::image::{Attached, Naming, Platform, RegistryAddress, RegistryPath};
 
 /// The whole configuration. Each list stands under its key at the top of the file.
@@ -40,6 +40,19 @@ impl Config {
     #[must_use]
     pub fn registry(&self, address: &RegistryAddress) -> Option<&RemoteRegistry> {
         self.remote_registries.iter().find(|registry| registry.address == *address)
+    }
+
+    /// The credential rules that name a vault which is not there, each with its registry.
+    pub fn rules_without_vault(&self) -> impl Iterator<Item = (&RemoteRegistry, &CredentialRule)> {
+        let rules =
+            self.remote_registries.iter().flat_map(|entry| entry.credentials.iter().map(move |rule| (entry, rule)));
+        rules.filter(|(_, rule)| !self.has_vault(&rule.vault))
+    }
+
+    /// Whether there is a vault of this name: that of `login` is there without being configured.
+    #[must_use]
+    pub fn has_vault(&self, name: &VaultName) -> bool {
+        name.is_login() || self.vaults.iter().any(|vault| vault.name == *name)
     }
 
     /// The site called `name`, where there is one.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::failure::{did_you_mean, nearest};
 use crate::yaml::{Positions, Step};
 
 /// Where a text comes from.
@@ -64,31 +65,10 @@ pub(super) fn located(findings: Vec<Finding>, origin: &Origin, positions: impl F
     findings.into_iter().map(problem).collect()
 }
 
-/// The known word that `word` was probably meant to be.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let far = (word.chars().count() / 3).max(2);
-    let measured = known.into_iter().map(|candidate| (strsim::osa_distance(word, candidate), candidate));
-    measured.filter(|(distance, _)| *distance <= far).min().map(|(_, candidate)| candidate)
-}
-
 /// `; did you mean …?`, or what there is.
 pub(super) fn suggestion(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
-        Some(nearest) => format!("; did you mean `{nearest}`?"),
+        nearest @ Some(_) => did_you_mean(nearest),
         None => format!("; known are {}", known.join(", ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_word() {
-        let known = ["address", "ca-cert", "ca-cert-file", "tls"];
-        assert_eq!(nearest("adress", known), Some("address"));
-        assert_eq!(nearest("ca-crt", known), Some("ca-cert"));
-        assert_eq!(nearest("cacertfile", known), Some("ca-cert-file"));
-        assert_eq!(nearest("something", known), None);
     }
 }

@@ -77,13 +77,26 @@ impl SettingKey {
         match self {
             Self::DefaultRemoteRegistry => "where a reference without a registry is looked up (HOST[:PORT][/PATH])",
             Self::HomeRegistry => "where pulled images land (HOST[:PORT][/PATH]); unset: the local store",
-            Self::VaultBackend => "what keeps the secrets of new vaults (keychain, file, environment, docker)",
+            Self::VaultBackend => "what keeps secrets of new vaults (keychain, file, environment, docker)",
             Self::Platforms => "the platforms that are copied, separated by commas; unset: all",
             Self::Attached => "which signatures, SBOMs and attestations come along (none, image, all)",
             Self::Concurrency => "how many requests run at once for one registry (1 to 64)",
             Self::Store => "the directory of the local store",
             Self::Timeout => "how long a registry may be silent (30s, 5m)",
             Self::Retries => "how often a request that failed in passing is tried again (0 to 100)",
+        }
+    }
+
+    /// What holds where it is not set and has no value then.
+    #[must_use]
+    pub const fn unset_means(self) -> &'static str {
+        match self {
+            Self::DefaultRemoteRegistry => "a reference has to name its registry",
+            Self::HomeRegistry => "pulled images land in the local store",
+            Self::Platforms => "every platform is copied",
+            Self::VaultBackend | Self::Attached | Self::Concurrency | Self::Store | Self::Timeout | Self::Retries => {
+                "the default holds"
+            }
         }
     }
 

@@ -66,7 +66,7 @@ fn unmet_names(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
     for (index, entry) in config.remote_registries.iter().enumerate() {
         for (number, rule) in entry.credentials.iter().enumerate() {
-            if !config.vaults.iter().any(|vault| vault.name == rule.vault) {
+            if !config.has_vault(&rule.vault) {
                 let path = [place(index, "credentials"), vec![number.into(), "vault".into()]].concat();
                 found.push(Finding { path, what: format!("there is no vault `{}` under `vaults`", rule.vault) });
             }

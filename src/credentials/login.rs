@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::vault::{LOGIN, VaultError, Vaults, on_own_thread};
+use super::names::LOGIN;
+use super::vault::{VaultError, Vaults, on_own_thread};
 use super::{Credential, SecretData, SecretName, VaultName, VaultSettings};
 use crate::failure::{Failure, FailureKind};
 use crate::files::{Access, Disk, FileError, Lock, LockError, Places, Sharing, read_regular, write_atomically};
@@ -81,6 +82,14 @@ impl Vaults {
         Ok(self.logins_file().read()?)
     }
 
+    /// The vault that a log-in is kept in: the named one, else that of `login`.
+    ///
+    /// # Errors
+    /// There is no such vault.
+    pub fn for_log_in(&self, vault: Option<&VaultName>) -> Result<VaultSettings, VaultError> {
+        self.settings(vault.unwrap_or(&VaultName::known(LOGIN)))
+    }
+
     /// Keeps the credential of a registry in `vault`, or in the vault `login` where none is named. What an earlier
     /// log-in kept in another vault goes.
     ///
@@ -92,7 +101,7 @@ impl Vaults {
         credential: &Credential,
         vault: Option<&VaultName>,
     ) -> Result<VaultSettings, VaultError> {
-        let settings = self.settings(vault.unwrap_or(&VaultName::known(LOGIN)))?;
+        let settings = self.for_log_in(vault)?;
         let secret = SecretName::of_registry(registry);
         // The secret before its entry: what the list names is there.
         self.open(&settings).put(&secret, &SecretData::of_credential(credential)).await?;

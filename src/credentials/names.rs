@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::image::RegistryAddress;
 
+/// The vault that `login` uses where no other is named.
+pub(super) const LOGIN: &str = "login";
 /// The longest vault name and key: as a part of a file's name and of a variable's.
 const MAX_WORD: usize = 64;
 /// The longest secret name: `login` names its secrets by a registry's address, a host of 253 characters and a port.
@@ -65,6 +67,12 @@ impl FromStr for KeyName {
 }
 
 impl VaultName {
+    /// Whether it is the vault of `login`, which is there without being configured.
+    #[must_use]
+    pub fn is_login(&self) -> bool {
+        &*self.0 == LOGIN
+    }
+
     /// A name that is written in the program.
     pub(super) fn known(name: &'static str) -> Self {
         Self(name.into())

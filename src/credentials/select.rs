@@ -7,7 +7,7 @@
 use super::docker::{By, Found};
 use super::vault::{VaultError, Vaults};
 use super::{Chosen, CredentialRule, DataError, RepositoryPattern, SecretData, SecretName, SecretPath};
-use crate::failure::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind, did_you_mean};
 use crate::image::{RegistryAddress, RepositoryName};
 
 /// What the command says about the credential.
@@ -65,7 +65,8 @@ impl Vaults {
         let failed = |reason| ChooseError::new(path.to_string(), registry, Remedy::SetSecret(path.clone()), reason);
         let vault = self.named(&path.vault).map_err(|error| failed(error.into()))?;
         let data = vault.get(&path.secret).await.map_err(|error| failed(error.into()))?;
-        chosen(data, path.to_string(), why).map_err(failed)
+        let Some(data) = data else { return Err(failed(Reason::Missing(self.meant(path).await))) };
+        chosen(&data, path.to_string(), why).map_err(failed)
     }
 
     async fn choose_login(&self, registry: &RegistryAddress) -> Result<Option<Chosen>, ChooseError> {
@@ -75,7 +76,8 @@ impl Vaults {
         let data = self.open(&settings).get(&SecretName::of_registry(registry)).await;
         let data = data.map_err(|error| failed(error.into()))?;
         let why = format!("`tranship login {registry}` kept it in the vault `{}`", settings.name);
-        chosen(data, "login".to_owned(), why).map(Some).map_err(failed)
+        let data = data.ok_or_else(|| failed(Reason::Missing(None)))?;
+        chosen(&data, "login".to_owned(), why).map(Some).map_err(failed)
     }
 
     async fn choose_docker(
@@ -91,15 +93,15 @@ impl Vaults {
             let (name, why) = match by {
                 By::Helper(helper) => (file.to_string(), format!("{helper}, which {file} names, has it")),
                 // By its entry: others of the same file are other credentials.
-                By::Entry(entry) => (format!("`{}` of {file}", entry.escape_debug()), format!("{file} has it")),
+                By::Entry(entry) => (format!("{} of {file}", entry.escape_debug()), format!("{file} has it")),
             };
             Chosen { credential, name: Some(name), why }
         }))
     }
 }
 
-fn chosen(data: Option<SecretData>, name: String, why: String) -> Result<Chosen, Reason> {
-    let credential = data.ok_or(Reason::Missing)?.credential()?;
+fn chosen(data: &SecretData, name: String, why: String) -> Result<Chosen, Reason> {
+    let credential = data.credential()?;
     Ok(Chosen { credential, name: Some(name), why })
 }
 
@@ -137,9 +139,9 @@ pub enum Reason {
     /// The vault cannot be read.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The vault has no such secret.
-    #[error("its vault has no such secret")]
-    Missing,
+    /// The vault has no such secret; the one that was probably meant.
+    #[error("its vault has no such secret{}", did_you_mean(.0.as_ref()))]
+    Missing(Option<SecretName>),
     /// The secret makes no credential.
     #[error(transparent)]
     Data(#[from] DataError),

@@ -10,9 +10,10 @@ use async_trait::async_trait;
 use super::docker::{Docker, DockerError, DockerFiles};
 use super::environment::Environment;
 use super::keychain::{Keychain, KeychainError, Opener, platform_keychain};
+use super::names::LOGIN;
 use super::sealed::{Passphrases, Sealed, SealedError};
-use super::{Backend, Secret, SecretData, SecretName, Variables, VaultName, VaultSettings};
-use crate::failure::{Failure, FailureKind};
+use super::{Backend, Secret, SecretData, SecretName, SecretPath, Variables, VaultName, VaultSettings};
+use crate::failure::{Failure, FailureKind, did_you_mean, nearest};
 use crate::files::{Disk, Places};
 
 /// A named place for secrets.
@@ -90,9 +91,6 @@ impl Surroundings {
     }
 }
 
-/// The vault that `login` uses where no other is named.
-pub(super) const LOGIN: &str = "login";
-
 type Opened = BTreeMap<(VaultName, &'static str), Arc<dyn Vault>>;
 
 /// The vaults of one user: those of the configuration, and `login`.
@@ -126,9 +124,34 @@ impl Vaults {
     pub fn settings(&self, name: &VaultName) -> Result<VaultSettings, VaultError> {
         match self.configured.iter().find(|settings| settings.name == *name) {
             Some(settings) => Ok(settings.clone()),
-            None if name.as_str() == LOGIN => Ok(VaultSettings { name: name.clone(), backend: self.default_backend }),
-            None => Err(VaultError::Unknown(name.clone())),
+            None if name.is_login() => Ok(VaultSettings { name: name.clone(), backend: self.default_backend }),
+            None => {
+                let known = self.configured.iter().map(|settings| settings.name.as_str()).chain([LOGIN]);
+                let meant = nearest(name.as_str(), known).map(str::to_owned);
+                Err(VaultError::Unknown { vault: name.clone(), meant })
+            }
         }
+    }
+
+    /// Every vault that is there: those of the configuration, and those that `login` keeps secrets in.
+    ///
+    /// # Errors
+    /// The list of log-ins cannot be read.
+    pub fn all(&self) -> Result<Vec<VaultSettings>, VaultError> {
+        let mut all = self.configured.clone();
+        for settings in self.logins()?.into_values() {
+            if !all.contains(&settings) {
+                all.push(settings);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The secret that was probably meant, where there is none of this name. A vault that cannot be read has none.
+    pub async fn meant(&self, path: &SecretPath) -> Option<SecretName> {
+        let secrets = self.named(&path.vault).ok()?.list().await.ok()?;
+        let meant = nearest(path.secret.as_str(), secrets.iter().map(SecretName::as_str))?;
+        secrets.iter().find(|secret| secret.as_str() == meant).cloned()
     }
 
     /// Opens a vault. Nothing is read, asked or connected before it is used.
@@ -174,8 +197,13 @@ pub(super) async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + 
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// The configuration has no vault of this name.
-    #[error("there is no vault `{0}`")]
-    Unknown(VaultName),
+    #[error("there is no vault `{vault}`{}", did_you_mean(meant.as_ref()))]
+    Unknown {
+        /// The name.
+        vault: VaultName,
+        /// The one that was probably meant.
+        meant: Option<String>,
+    },
     /// A vault of a kind that is not written.
     #[error("the vault `{vault}` is of the {backend} kind, which tranship only reads")]
     ReadOnly {
@@ -201,7 +229,7 @@ pub enum VaultError {
 impl Failure for VaultError {
     fn kind(&self) -> FailureKind {
         match self {
-            Self::Unknown(_) => FailureKind::NotFound,
+            Self::Unknown { .. } => FailureKind::NotFound,
             Self::ReadOnly { .. } => FailureKind::Usage,
             Self::Keychain(error) => error.kind(),
             Self::Sealed(error) => error.kind(),
@@ -212,7 +240,10 @@ impl Failure for VaultError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Unknown(vault) => vec![format!("make it: `tranship vault create {vault}`")],
+            Self::Unknown { vault, .. } => vec![
+                "see which there are: `tranship vault list`".to_owned(),
+                format!("or make it: `tranship vault create {vault}`"),
+            ],
             Self::ReadOnly { .. } => vec!["use a vault of the keychain or file kind".to_owned()],
             Self::Keychain(error) => error.hints(),
             Self::Sealed(error) => error.hints(),

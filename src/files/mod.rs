@@ -46,6 +46,12 @@ impl FileError {
         Self { doing, path: path.into(), source }
     }
 
+    /// Something was to be read, and there is no such file.
+    #[must_use]
+    pub fn absent(doing: &'static str, path: impl Into<PathBuf>) -> Self {
+        Self::new(doing, path, io::Error::new(io::ErrorKind::NotFound, "there is no such file"))
+    }
+
     /// For `map_err`: says what was tried on which path.
     pub fn of(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

@@ -10,6 +10,8 @@ use crate::failure::{Failure, FailureKind};
 pub struct Places {
     /// The configuration file.
     pub config_file: PathBuf,
+    /// Whether the user said where it is.
+    pub is_config_named: bool,
     /// What is kept for good: the store's default place, vault files.
     pub data: PathBuf,
     /// What is kept for the next run: tokens, journals, what was learnt of registries.
@@ -26,7 +28,9 @@ impl Places {
         let named = |variable: &str| env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = named("TRANSHIP_HOME");
         let below = |directory: Option<PathBuf>| directory.map(|path| path.join("tranship"));
-        let config_file = match config_file.map(Path::to_owned).or_else(|| named("TRANSHIP_CONFIG")) {
+        let named_file = config_file.map(Path::to_owned).or_else(|| named("TRANSHIP_CONFIG"));
+        let is_config_named = named_file.is_some();
+        let config_file = match named_file {
             Some(file) => file,
             None => home
                 .clone()
@@ -39,7 +43,7 @@ impl Places {
             Some(home) => home.join("state"),
             None => below(dirs::state_dir().or_else(dirs::data_local_dir)).ok_or(PlacesError("state"))?,
         };
-        Ok(Self { config_file, data, state })
+        Ok(Self { config_file, is_config_named, data, state })
     }
 
     /// Everything below one directory: for tests.
@@ -47,6 +51,7 @@ impl Places {
     pub fn below(directory: &Path) -> Self {
         Self {
             config_file: directory.join("config.yaml"),
+            is_config_named: false,
             data: directory.join("data"),
             state: directory.join("state"),
         }

@@ -73,6 +73,17 @@ pub enum Selector {
     Digest(Digest),
 }
 
+impl Selector {
+    /// How it stands behind the name of a repository: `:TAG` or `@DIGEST`.
+    #[must_use]
+    pub fn suffix(&self) -> String {
+        match self {
+            Self::Tag(tag) => format!(":{tag}"),
+            Self::Digest(digest) => format!("@{digest}"),
+        }
+    }
+}
+
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

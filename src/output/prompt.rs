@@ -34,7 +34,7 @@ pub enum Confirmation {
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
     /// Standard input is not a terminal.
-    #[error("`{0}` cannot be asked: standard input is not a terminal")]
+    #[error("\"{0}\" cannot be asked: standard input is not a terminal")]
     NoTerminal(String),
     /// The terminal failed.
     #[error("the answer cannot be read")]

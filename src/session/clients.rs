@@ -12,7 +12,7 @@ use crate::client::{Client, ClientSettings, forget_tokens};
 use crate::config::{RemoteRegistry, TlsMode};
 use crate::credentials::{Chosen, Prompt, Secret, Surroundings, Vaults, Wanted};
 use crate::files::LocalDisk;
-use crate::image::{RegistryAddress, RepositoryName};
+use crate::image::{ImageReference, Naming, RegistryAddress, RepositoryName};
 use crate::outbound::{self, Retries, Timeouts};
 use crate::output::Console;
 
@@ -128,6 +128,16 @@ impl Session {
         let mut entry = known.unwrap_or_else(|| RemoteRegistry::unconfigured(registry.clone()));
         entry.tls = access.tls.unwrap_or(entry.tls);
         Ok(entry)
+    }
+
+    /// Whether references to this registry's images are read as such: its address is configured, holds a `.` or a
+    /// `:`, or is `localhost`.
+    ///
+    /// # Errors
+    /// The configuration cannot be read.
+    pub fn is_reached_by_name(&self, registry: &RegistryAddress) -> Result<bool, SessionError> {
+        let naming = Naming { default: None, ..self.config()?.naming() };
+        Ok(ImageReference::parse_repository(&format!("{registry}/repository"), &naming).is_ok())
     }
 
     /// The credential for a repository, or for the registry as a whole, and why it is that one.

@@ -2,6 +2,7 @@
 
 use super::{Session, SessionError};
 use crate::image::{ImageReference, Location, Naming, ReferenceError, RepositoryName, Selector, StoreSelector};
+use crate::store::Untagged;
 
 impl Session {
     /// Where an image of a registry lands at home: in `settings.home-registry`, else in the store; under `name`
@@ -30,15 +31,28 @@ impl Session {
         Ok(Location::Store { repository, selector })
     }
 
+    /// What the images of the store are called: as in their registries, where they are from one.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn kept_names(&self) -> Result<Vec<String>, SessionError> {
+        let mut names = Vec::new();
+        for kept in self.store()?.images(Untagged::Hidden).await? {
+            let selector = kept.tag.map_or(Selector::Digest(kept.digest), Selector::Tag);
+            names.push(match self.origin_of(&kept.repository, &selector) {
+                Ok(reference) => reference.to_string(),
+                Err(_) => format!("{}{}", kept.repository, selector.suffix()),
+            });
+        }
+        Ok(names)
+    }
+
     /// The registry that an image of the store is named after: the reverse of `HOST/REPOSITORY`.
     ///
     /// # Errors
     /// The name begins with no registry.
     pub fn origin_of(&self, repository: &RepositoryName, selector: &Selector) -> Result<ImageReference, SessionError> {
-        let which = match selector {
-            Selector::Tag(tag) => format!(":{tag}"),
-            Selector::Digest(digest) => format!("@{digest}"),
-        };
+        let which = selector.suffix();
         let none = || SessionError::NoOrigin(format!("{repository}{which}"));
         let (host, rest) = repository.as_str().split_once('/').ok_or_else(none)?;
         let address = match host.rsplit_once('_') {

@@ -15,11 +15,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::client::Client;
-use crate::config::{Config, ConfigFile, TlsMode};
+use crate::config::{Config, ConfigError, ConfigFile, Settings, TlsMode};
 use crate::credentials::{SecretPath, Vaults};
 use crate::files::{LocalDisk, Places};
 use crate::image::Location;
-use crate::outbound::Pace;
+use crate::outbound::{Pace, Retries, Timeouts};
 use crate::output::Console;
 use crate::store::Store;
 
@@ -74,8 +74,9 @@ impl Session {
     /// The platform does not say where the user's files are.
     pub fn open(options: SessionOptions, console: Console) -> Result<Self, SessionError> {
         let places = Places::find(options.config_file.as_deref())?;
+        let config_file = ConfigFile::new(&places.config_file, Arc::new(LocalDisk));
         Ok(Self {
-            config_file: ConfigFile::new(&places.config_file, Arc::new(LocalDisk)),
+            config_file: if places.is_config_named { config_file.named() } else { config_file },
             options,
             console,
             places,
@@ -104,11 +105,38 @@ impl Session {
     /// # Errors
     /// It cannot be read, or says something that cannot be.
     pub fn config(&self) -> Result<&Config, SessionError> {
+        self.config_from(ConfigFile::load)
+    }
+
+    /// The configuration as [`Session::config`] has it, for a command that is going to change it: a file that the
+    /// user named need not be there yet.
+    ///
+    /// # Errors
+    /// As [`Session::config`].
+    pub fn config_for_change(&self) -> Result<&Config, SessionError> {
+        self.config_from(ConfigFile::load_for_change)
+    }
+
+    fn config_from(&self, load: fn(&ConfigFile) -> Result<Config, ConfigError>) -> Result<&Config, SessionError> {
         if let Some(config) = self.config.get() {
             return Ok(config);
         }
-        let config = self.config_file.load()?;
+        let config = load(&self.config_file)?;
         Ok(self.config.get_or_init(|| config))
+    }
+
+    /// The settings with the values that hold where none is set; the store is where it is looked for.
+    ///
+    /// # Errors
+    /// As [`Session::config`].
+    pub fn settings_in_effect(&self) -> Result<Settings, SessionError> {
+        let configured = self.config()?.settings.clone();
+        Ok(Settings {
+            store: Some(self.places.store(configured.store.as_deref())),
+            timeout: configured.timeout.or(Some(Timeouts::default().idle)),
+            retries: configured.retries.or(Some(Retries::default().tries - 1)),
+            ..configured
+        })
     }
 
     /// Reads a location; short names are completed by the configuration.

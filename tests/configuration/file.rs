@@ -112,3 +112,11 @@ fn an_edit_does_not_undo_what_others_did_meanwhile() {
     edit(&program, &script).code(1).says("changed in the meantime").says("what was edited is in ");
     assert_eq!(text(&program), "settings:\n  vault-backend: file\n  concurrency: 2\n");
 }
+
+#[test]
+fn without_a_terminal_no_editor_is_started_but_the_one_that_is_named() {
+    let program = program();
+    let output = program.run(&["config", "edit"]).code(2);
+    output.says("there is no terminal for an editor").says("VISUAL or EDITOR");
+    edit(&program, "true").success();
+}

@@ -30,9 +30,12 @@ pub(super) fn program() -> clap::Command {
 }
 
 fn offer(command: clap::Command) -> clap::Command {
+    let pushes = command.get_name() == "push";
     let command = command.mut_args(|arg| {
         let name = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
         match name.as_deref().and_then(Offer::by_value_name) {
+            // What is pushed is in the store.
+            Some(Offer::Images) if pushes && arg.get_id() == "image" => arg.add(ArgValueCompleter::new(Offer::Kept)),
             Some(offer) => arg.add(ArgValueCompleter::new(offer)),
             None => arg,
         }
@@ -45,6 +48,8 @@ fn offer(command: clap::Command) -> clap::Command {
 enum Offer {
     /// Configured registries, and the tags of a repository that is typed out.
     Images,
+    /// The images of the store.
+    Kept,
     /// Configured registries.
     Registries,
     /// The names of vaults.
@@ -73,6 +78,7 @@ impl ValueCompleter for Offer {
         let Some(current) = current.to_str() else { return Vec::new() };
         let words = match self {
             Self::Images => in_time(images(current)),
+            Self::Kept => in_time(kept()),
             Self::Registries => registries(),
             Self::Vaults => vaults(),
             Self::Secrets => in_time(secrets()),
@@ -107,7 +113,7 @@ fn registries() -> Vec<String> {
 
 fn vaults() -> Vec<String> {
     let known = session().and_then(|session| {
-        let vaults = &session.config().ok()?.vaults;
+        let vaults = session.vaults(None).ok()?.all().ok()?;
         Some(vaults.iter().map(|vault| vault.name.to_string()).collect())
     });
     known.unwrap_or_default()
@@ -116,12 +122,16 @@ fn vaults() -> Vec<String> {
 async fn secrets() -> Option<Vec<String>> {
     let session = session()?;
     let mut words = Vec::new();
-    for vault in &session.config().ok()?.vaults {
-        let Ok(vaults) = session.vaults(None) else { continue };
+    let vaults = session.vaults(None).ok()?;
+    for vault in &vaults.all().ok()? {
         let Ok(secrets) = vaults.open(vault).list().await else { continue };
         words.extend(secrets.iter().map(|secret| format!("{}/{secret}", vault.name)));
     }
     Some(words)
+}
+
+async fn kept() -> Option<Vec<String>> {
+    session()?.kept_names().await.ok()
 }
 
 async fn images(current: &str) -> Option<Vec<String>> {

@@ -1,13 +1,13 @@
 //! The configuration file as a file: where it is, whether it is right, and editing it by hand.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Serialize;
 
-use crate::command::{CommandError, CommandResult, Outcome, cannot};
+use crate::command::{CommandError, CommandResult, Outcome, cannot, input};
 use crate::config::ConfigError;
 use crate::failure::{Failure, FailureKind};
 use crate::files::FileError;
@@ -46,11 +46,16 @@ pub(super) fn validate(session: &Session) -> CommandResult {
 /// The editor cannot be run, the text is wrong and the user gives up, or the file was changed meanwhile.
 pub(super) fn edit(session: &Session) -> CommandResult {
     let doing = "edit the configuration";
+    let editor = editor().ok_or_else(|| {
+        CommandError::usage(format!("cannot {doing}: there is no terminal for an editor"))
+            .with_hint("name an editor that needs none in VISUAL or EDITOR")
+            .with_hint("or change it with `tranship config merge`, `tranship settings set` and their like")
+    })?;
     let file = session.config_file();
     let before = file.text().map_err(cannot(doing))?;
     let copy = Copy::of(&before).map_err(cannot(doing))?;
     loop {
-        run_editor(copy.path()).map_err(cannot(doing))?;
+        run_editor(&editor, copy.path()).map_err(cannot(doing))?;
         let after = copy.text().map_err(cannot(doing))?;
         if after == before {
             return Ok(Outcome::done(EditReport { path: file.path().to_owned(), changed: false }));
@@ -98,16 +103,23 @@ impl Copy {
     }
 }
 
-/// Runs the user's editor and waits for its end.
-fn run_editor(path: &Path) -> Result<(), EditorError> {
+/// The editor that runs where the user names none.
+const USUAL_EDITOR: &str = if cfg!(windows) { "notepad" } else { "vi" };
+
+/// The user's editor; the usual one only where it has a terminal.
+fn editor() -> Option<OsString> {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let usual = if cfg!(windows) { "notepad" } else { "vi" };
-    let editor = named("VISUAL").or_else(|| named("EDITOR")).unwrap_or_else(|| usual.into());
-    let failed = |reason: String| EditorError { editor: editor.clone(), reason };
+    let usual = || (cfg!(windows) || input::is_terminal()).then(|| USUAL_EDITOR.into());
+    named("VISUAL").or_else(|| named("EDITOR")).or_else(usual)
+}
+
+/// Runs the editor and waits for its end.
+fn run_editor(editor: &OsStr, path: &Path) -> Result<(), EditorError> {
+    let failed = |reason: String| EditorError { editor: editor.to_owned(), reason };
     // `code --wait` and their like: a program and its options.
     let words = editor.to_string_lossy();
     let mut words = words.split_whitespace();
-    let program = words.next().unwrap_or(usual);
+    let program = words.next().unwrap_or(USUAL_EDITOR);
     let status = Command::new(program).args(words).arg(path).status().map_err(|error| failed(error.to_string()))?;
     if status.success() { Ok(()) } else { Err(failed(status.to_string())) }
 }

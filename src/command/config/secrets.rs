@@ -1,14 +1,11 @@
 //! The verbs for `strongbox vaults VAULT secrets [SECRET]`: what is in vaults, which the document does not hold.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use crate::command::document::DocumentReport;
-use crate::command::{CommandError, cannot, input};
+use crate::command::{CommandError, cannot, input, vault};
 use crate::config::{ConfigError, DocumentPath, Mode, SecretBody, Verb};
-use crate::credentials::{KeyName, SecretData, SecretName, SecretPath, Vault, VaultName};
-use crate::failure::FailureKind;
+use crate::credentials::{KeyName, SecretData, SecretName, SecretPath, VaultName};
 use crate::session::Session;
 
 /// Creates, replaces, merges or deletes a secret. The vault is made where it is missing.
@@ -61,7 +58,8 @@ async fn put(
     session: &Session,
 ) -> Result<(), CommandError> {
     let doing = format!("{verb} the secret `{path}`");
-    let known = session.config().map_err(cannot(&doing))?.vaults.iter().any(|vault| vault.name == path.vault);
+    let known =
+        session.config_for_change().map_err(cannot(&doing))?.vaults.iter().any(|vault| vault.name == path.vault);
     let vaults = session.vaults(None).map_err(cannot(&doing))?;
     let settings = session.config_file().ensure_vault(&path.vault, Mode::Validate).map_err(cannot(&doing))?;
     let mut vault = vaults.open(&settings);
@@ -86,21 +84,12 @@ async fn put(
 
 async fn delete(path: &SecretPath, mode: Mode, session: &Session) -> Result<(), CommandError> {
     let doing = format!("delete the secret `{path}`");
-    let vault = vault(&path.vault, session, &doing)?;
+    let vault = vault::named(&path.vault, session, &doing)?;
     let there = match mode {
         Mode::Apply => vault.delete(&path.secret).await.map_err(cannot(&doing))?,
         Mode::Validate => vault.get(&path.secret).await.map_err(cannot(&doing))?.is_some(),
     };
-    if there { Ok(()) } else { Err(missing(path, &doing)) }
-}
-
-fn vault(name: &VaultName, session: &Session, doing: &str) -> Result<Arc<dyn Vault>, CommandError> {
-    session.vaults(None).map_err(cannot(doing))?.named(name).map_err(cannot(doing))
-}
-
-fn missing(path: &SecretPath, doing: &str) -> CommandError {
-    let hint = format!("see which there are: `tranship config list strongbox vaults {} secrets`", path.vault);
-    CommandError::plain(FailureKind::NotFound, format!("cannot {doing}: there is none")).with_hint(hint)
+    if there { Ok(()) } else { Err(vault::missing(path, session, &doing).await) }
 }
 
 /// A secret as it is shown: without its values.
@@ -116,7 +105,7 @@ struct Keys {
 /// There is no such vault, or it cannot be read.
 pub(super) async fn show(name: &VaultName, session: &Session) -> Result<DocumentReport, CommandError> {
     let doing = format!("show the secrets of the vault `{name}`");
-    let vault = vault(name, session, &doing)?;
+    let vault = vault::named(name, session, &doing)?;
     let mut shown = Vec::new();
     for secret in vault.list().await.map_err(cannot(&doing))? {
         // One that goes in this moment is gone.
@@ -144,7 +133,7 @@ pub(super) async fn show_one(path: &SecretPath, session: &Session) -> Result<Doc
 /// There is no such vault, or it cannot be read.
 pub(super) async fn names(name: &VaultName, session: &Session) -> Result<Vec<String>, CommandError> {
     let doing = format!("list the secrets of the vault `{name}`");
-    let secrets = vault(name, session, &doing)?.list().await.map_err(cannot(&doing))?;
+    let secrets = vault::named(name, session, &doing)?.list().await.map_err(cannot(&doing))?;
     Ok(secrets.iter().map(ToString::to_string).collect())
 }
 
@@ -154,7 +143,7 @@ pub(super) async fn names(name: &VaultName, session: &Session) -> Result<Vec<Str
 /// As [`show_one`].
 pub(super) async fn keys(path: &SecretPath, session: &Session) -> Result<Vec<KeyName>, CommandError> {
     let doing = format!("list the keys of the secret `{path}`");
-    let data = vault(&path.vault, session, &doing)?.get(&path.secret).await.map_err(cannot(&doing))?;
-    let data = data.ok_or_else(|| missing(path, &doing))?;
+    let data = vault::named(&path.vault, session, &doing)?.get(&path.secret).await.map_err(cannot(&doing))?;
+    let Some(data) = data else { return Err(vault::missing(path, session, &doing).await) };
     Ok(data.keys().cloned().collect())
 }

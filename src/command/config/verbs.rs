@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{ChangeArgs, PathArgs, secrets};
 use crate::command::document::DocumentReport;
-use crate::command::vault::{Consent, remove};
+use crate::command::vault::{Consent, remove, warn_of_missing};
 use crate::command::{CommandError, CommandResult, Outcome, cannot, input};
 use crate::config::{Body, Change, DocumentPath, Mode, Verb};
 use crate::output::{Page, Report, Shown};
@@ -40,12 +40,20 @@ pub(super) async fn change(verb: Verb, args: &ChangeArgs, session: &Session) -> 
 }
 
 fn document(verb: Verb, path: DocumentPath, mode: Mode, session: &Session, doing: &str) -> Result<(), CommandError> {
+    let registries = match &path {
+        DocumentPath::RemoteRegistries => Some(None),
+        DocumentPath::RemoteRegistry(address) => Some(Some(address.clone())),
+        _ => None,
+    };
     let change = if verb == Verb::Delete { Change::Delete(path) } else { with_body(verb, path, doing)? };
     let warnings = session.config_file().change(&change, mode).map_err(cannot(doing))?;
     for warning in &warnings {
         session.console().warn(&warning.to_string());
     }
-    Ok(())
+    match (mode, &registries) {
+        (Mode::Validate, _) | (_, None) => Ok(()),
+        (Mode::Apply, Some(one)) => warn_of_missing(one.as_ref(), session).map_err(cannot(doing)),
+    }
 }
 
 fn with_body(verb: Verb, path: DocumentPath, doing: &str) -> Result<Change, CommandError> {

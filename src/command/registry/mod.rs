@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::document::DocumentReport;
+use super::vault::warn_of_missing;
 use super::{CommandError, CommandResult, Outcome, cannot};
 use crate::config::{Config, ConfigError, DocumentPath, RemoteRegistry};
 use crate::failure::FailureKind;
@@ -17,7 +18,7 @@ use crate::output::{Page, Report, Table};
 use crate::session::Session;
 use crate::yaml::{Mapping, Value};
 
-use entry::{EntryFlags, EntryKey};
+use entry::{Entry, EntryFlags, EntryKey};
 
 /// What can be done with remote registries.
 #[derive(Subcommand, Debug)]
@@ -29,15 +30,14 @@ pub(crate) enum RegistryCommand {
     /// Add a remote registry
     #[command(after_help = "Examples:\n  $ tranship registry add docker.io --mirror mirror.internal:5000\n  \
         $ tranship registry add registry.example.com:6000 --ca-cert-file ca.pem \\\n      \
-        --credential '*=registry-credentials/example-registry' --credential team-a=registry-credentials/team-a")]
+        --credential '*=registry-credentials/example-registry' \\\n      \
+        --credential team-a=registry-credentials/team-a")]
     Add(AddArgs),
-    /// Change what is given of a remote registry
-    #[command(
-        after_help = "Credentials and headers are added to those that are there, or take the place of one with the \
-        same name;\nother lists are put in the place of what is there.\n\n\
+    /// Change what is given of a remote registry; one that is not configured is added
+    #[command(after_help = "Credentials and headers are added to those that are there, or take the place of one with \
+        the same\nname; other lists are put in the place of what is there.\n\n\
         Examples:\n  $ tranship registry set registry.example.com:6000 --bandwidth 50MiB/s\n  \
-        $ tranship registry set registry.example.com:6000 --unset mirrors --unset tls"
-    )]
+        $ tranship registry set registry.example.com:6000 --unset mirrors --unset tls")]
     Set(SetArgs),
     /// List the remote registries
     #[command(after_help = "Example:\n  $ tranship registry list")]
@@ -119,23 +119,34 @@ pub(super) async fn run(command: RegistryCommand, session: &Session) -> CommandR
 fn add(args: AddArgs, session: &Session) -> CommandResult {
     let AddArgs { address, entry } = args;
     let doing = format!("add the remote registry `{address}`");
+    let entry = entry.checked(&doing)?;
+    add_entry(&address, entry, session, &doing)
+}
+
+fn add_entry(address: &RegistryAddress, entry: Entry, session: &Session, doing: &str) -> CommandResult {
     let mut registry = RemoteRegistry::unconfigured(address.clone());
-    entry.checked(&doing)?.apply(&mut registry);
+    entry.apply(&mut registry);
     match session.config_file().add_registry(&registry) {
         Err(ConfigError::Exists { .. }) => {
             Err(CommandError::plain(FailureKind::Failed, format!("cannot {doing}: it is there already"))
                 .with_hint(format!("change it: `tranship registry set {address} …`")))
         }
-        other => other.map_err(cannot(&doing)),
+        other => other.map_err(cannot(doing)),
     }?;
-    warn_of_vaults(&address, session).map_err(cannot(&doing))?;
-    shown(&address, session, &doing).map(Outcome::done)
+    warn_of_missing(Some(address), session).map_err(cannot(doing))?;
+    shown(address, session, doing).map(Outcome::done)
 }
 
 fn set(args: SetArgs, session: &Session) -> CommandResult {
     let SetArgs { address, entry, unset } = args;
     let doing = format!("change the remote registry `{address}`");
     let entry = entry.checked(&doing)?;
+    let is_new = session.config_file().load_for_change().map_err(cannot(&doing))?.registry(&address).is_none();
+    if is_new && unset.is_empty() {
+        let added = add_entry(&address, entry, session, &doing)?;
+        session.console().hint(&format!("`{address}` was not configured, and is now"));
+        return Ok(added);
+    }
     let change = |registry: &mut RemoteRegistry| {
         for key in &unset {
             key.unset(registry);
@@ -147,20 +158,8 @@ fn set(args: SetArgs, session: &Session) -> CommandResult {
             .with_hint(format!("add it: `tranship registry add {address} …`"))),
         other => other.map_err(cannot(&doing)),
     }?;
-    warn_of_vaults(&address, session).map_err(cannot(&doing))?;
+    warn_of_missing(Some(&address), session).map_err(cannot(&doing))?;
     shown(&address, session, &doing).map(Outcome::done)
-}
-
-/// Warns of credential rules that name vaults which are not there yet.
-fn warn_of_vaults(address: &RegistryAddress, session: &Session) -> Result<(), crate::session::SessionError> {
-    let config = session.config()?;
-    for rule in config.registry(address).into_iter().flat_map(|registry| &registry.credentials) {
-        if !config.vaults.iter().any(|vault| vault.name == rule.vault) {
-            let warning = format!("there is no vault `{}` yet; make it: `tranship vault create {0}`", rule.vault);
-            session.console().warn(&warning);
-        }
-    }
-    Ok(())
 }
 
 fn shown(address: &RegistryAddress, session: &Session, doing: &str) -> Result<DocumentReport, CommandError> {

@@ -11,7 +11,6 @@ mod helper;
 pub use file::EntryError;
 pub use helper::HelperError;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -98,7 +97,7 @@ impl DockerFiles {
     fn files(&self) -> Result<Vec<(PathBuf, AuthFile)>, DockerError> {
         let named = self.authfile.as_deref().or_else(|| self.variables.get("REGISTRY_AUTH_FILE").map(Path::new));
         if let Some(named) = named {
-            let missing = || FileError::new("read", named, io::ErrorKind::NotFound.into());
+            let missing = || FileError::absent("read", named);
             let file = read(named)?.ok_or_else(missing)?;
             return Ok(vec![(named.to_owned(), file)]);
         }

@@ -171,15 +171,19 @@ impl SealedFile {
     fn open(&self, known: &mut Option<Known>) -> Result<Option<(Known, Secrets)>, SealedError> {
         let Some(bytes) = read_regular(&self.path, MAX_FILE)? else { return Ok(None) };
         let envelope = Envelope::parse(&bytes).map_err(|error| self.envelope_error(error))?;
-        let with = match known.take() {
-            Some(known) if known.derivation == envelope.derivation => known,
-            _ => {
-                let passphrase = self.passphrases.recall(&self.vault)?;
-                let key = envelope.derivation.key(&passphrase).map_err(|error| self.envelope_error(error))?;
-                Known { derivation: envelope.derivation.clone(), key }
+        let opened = match known.take() {
+            Some(known) if known.derivation == envelope.derivation => {
+                envelope.open(&known.key).map(|content| (known, content))
             }
+            _ => self.passphrases.recall(&self.vault, |passphrase| {
+                let key = envelope.derivation.key(passphrase).map_err(|error| self.envelope_error(error))?;
+                let content = envelope.open(&key);
+                Ok::<_, SealedError>(
+                    content.map(|content| (Known { derivation: envelope.derivation.clone(), key }, content)),
+                )
+            })?,
         };
-        let content = envelope.open(&with.key).ok_or_else(|| self.wrong_passphrase())?;
+        let (with, content) = opened.ok_or_else(|| self.wrong_passphrase())?;
         // What the parser says could show a part of a secret.
         let secrets = serde_json::from_slice(&content).map_err(|_| self.envelope_error(EnvelopeError::Damaged))?;
         *known = Some(with.clone());

@@ -20,6 +20,9 @@ pub(in super::super) struct Passphrases {
     prompt: Arc<dyn Prompt>,
 }
 
+/// How often a person may type a passphrase.
+const TRIES: usize = 3;
+
 type Passphrase = Zeroizing<Vec<u8>>;
 
 impl Passphrases {
@@ -27,12 +30,24 @@ impl Passphrases {
         Self { variables, prompt }
     }
 
-    /// The passphrase of a vault that exists.
-    pub(super) fn recall(&self, vault: &VaultName) -> Result<Passphrase, PassphraseError> {
-        match self.given()? {
-            Some(passphrase) => Ok(passphrase),
-            None => self.ask(vault, &format!("passphrase of the vault `{vault}`: ")),
+    /// Finds what the passphrase of a vault that exists opens. `open` tries one; a person who mistypes it is asked
+    /// again, and `None` says that none was right.
+    pub(super) fn recall<T, E: From<PassphraseError>>(
+        &self,
+        vault: &VaultName,
+        mut open: impl FnMut(&Passphrase) -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E> {
+        if let Some(passphrase) = self.given()? {
+            return open(&passphrase);
         }
+        let mut question = format!("passphrase of the vault `{vault}`:");
+        for _ in 0..TRIES {
+            if let Some(opened) = open(&self.ask(vault, &question)?)? {
+                return Ok(Some(opened));
+            }
+            question = format!("this does not open it; passphrase of the vault `{vault}`:");
+        }
+        Ok(None)
     }
 
     /// The passphrase of a vault that is made; a person types it twice.
@@ -40,8 +55,8 @@ impl Passphrases {
         if let Some(passphrase) = self.given()? {
             return Ok(passphrase);
         }
-        let first = self.ask(vault, &format!("new passphrase for the vault `{vault}`: "))?;
-        let second = self.ask(vault, "the same again: ")?;
+        let first = self.ask(vault, &format!("new passphrase for the vault `{vault}`:"))?;
+        let second = self.ask(vault, "the same again:")?;
         match first == second {
             _ if first.is_empty() => Err(PassphraseError::Empty(vault.clone())),
             false => Err(PassphraseError::Different(vault.clone())),
@@ -65,9 +80,10 @@ impl Passphrases {
 
 fn read_key_file(path: &Path) -> Result<Passphrase, PassphraseError> {
     let key = read_following_links(path, MAX_KEY_FILE)?.map(Zeroizing::new);
-    let key = key.ok_or_else(|| FileError::new("read the key file", path, io::ErrorKind::NotFound.into()))?;
+    let key = key.ok_or_else(|| FileError::absent("read the key file", path))?;
     if key.is_empty() {
-        return Err(FileError::new("use the empty key file", path, io::ErrorKind::InvalidData.into()).into());
+        let empty = io::Error::new(io::ErrorKind::InvalidData, "it is empty");
+        return Err(FileError::new("use the key file", path, empty).into());
     }
     Ok(key)
 }

@@ -116,7 +116,8 @@ async fn the_passphrase_can_be_a_file_or_be_typed() {
     assert_eq!(value(&vault(home.path(), Arc::clone(&disk), &variables, &[]), "a").await.as_deref(), Some("x"));
     std::fs::write(&key, b"").unwrap();
     let error = vault(home.path(), Arc::clone(&disk), &variables, &[]).list().await.unwrap_err();
-    assert!(error.to_string().contains("empty key file"), "{error}");
+    let why = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.to_string().contains("cannot use the key file") && why.contains("it is empty"), "{error}: {why}");
 
     let home = tempfile::tempdir().unwrap();
     let typed = |answers: &[&'static str]| vault(home.path(), Arc::clone(&disk), &[], answers);
@@ -131,7 +132,7 @@ async fn the_passphrase_can_be_a_file_or_be_typed() {
     chosen.put(&name("b"), &token("y")).await.unwrap();
     assert_eq!(value(&typed(&["one"]), "b").await.as_deref(), Some("y"));
     // A vault that is there is not asked for twice, and a wrong answer can be given again.
-    let second = typed(&["two", "one"]);
+    let second = typed(&["two", "two", "two", "one"]);
     assert!(second.list().await.is_err());
     assert_eq!(second.list().await.unwrap().len(), 2);
 }
@@ -171,4 +172,15 @@ async fn every_failure_of_the_disk_leaves_the_old_vault_or_the_new() {
             assert!(["old", "new"].contains(&found.as_str()), "call {nth}: {found}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_person_may_mistype_a_passphrase_twice_and_a_script_never() {
+    let home = tempfile::tempdir().unwrap();
+    with_passphrase(home.path(), "p").put(&name("a"), &token("t")).await.unwrap();
+    let typed = |answers: &[&'static str]| vault(home.path(), Arc::new(LocalDisk), &[], answers);
+    assert_eq!(value(&typed(&["q", "r", "p"]), "a").await.as_deref(), Some("t"));
+    let wrong = |error: VaultError| matches!(error, VaultError::Sealed(SealedError::WrongPassphrase { .. }));
+    assert!(wrong(typed(&["q", "r", "s", "p"]).get(&name("a")).await.unwrap_err()));
+    assert!(wrong(with_passphrase(home.path(), "q").get(&name("a")).await.unwrap_err()));
 }

@@ -199,7 +199,7 @@ async fn a_secret_that_somebody_removed_is_not_a_missing_log_in() {
     vaults.log_in(&registry("r.io"), &bob(), None).await.unwrap();
     machine.store.build("tranship/login", "r.io", None).unwrap().delete_credential().unwrap();
     let error = vaults.choose(&Wanted::Configured, &registry("r.io"), None, &[]).await.unwrap_err();
-    assert!(matches!(error.reason, Reason::Missing));
+    assert!(matches!(error.reason, Reason::Missing(None)));
     assert!(error.hints()[0].contains("tranship login r.io"));
     assert!(vaults.log_out(&registry("r.io")).await.unwrap().is_some());
 }
