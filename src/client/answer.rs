@@ -42,7 +42,7 @@ impl Exchange {
             OutboundError::CertificateWanted(_) => mapped.with_remedy(Remedy::ShowCertificate(registry)),
             OutboundError::NotTls(_) => mapped.with_remedy(Remedy::PlainHttp(registry)),
             OutboundError::RateLimited { pause, .. } | OutboundError::QuotaUsedUp { pause, .. } => {
-                mapped.with_retry_after(*pause).with_remedy(Remedy::WaitFor(*pause))
+                mapped.with_retry_after(*pause).with_remedy(Remedy::WaitFor(*pause)).after_all_tries()
             }
             _ => error.hints().into_iter().fold(mapped, |mapped, hint| mapped.with_remedy(Remedy::Other(hint))),
         }
@@ -133,8 +133,9 @@ pub(super) fn kind_of(status: StatusCode, code: Option<&str>) -> ErrorKind {
         (408, _) => ErrorKind::TimedOut,
         (409 | 412, _) => ErrorKind::Conflict,
         (429, _) => ErrorKind::RateLimited,
-        (400..=499, _) => ErrorKind::Rejected,
-        (500.., _) => ErrorKind::Unavailable,
+        // A proxy that lost its other side says 499.
+        (499 | 500.., _) => ErrorKind::Unavailable,
+        (400..=498, _) => ErrorKind::Rejected,
         _ => ErrorKind::Nonsense,
     }
 }
@@ -162,6 +163,7 @@ mod tests {
             (429, "TOOMANYREQUESTS", ErrorKind::RateLimited),
             (500, "UNKNOWN", ErrorKind::Unavailable),
             (522, "", ErrorKind::Unavailable),
+            (499, "", ErrorKind::Unavailable),
             (200, "", ErrorKind::Nonsense),
         ];
         for (status, code, kind) in cases {

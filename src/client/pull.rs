@@ -83,7 +83,7 @@ impl Exchange {
             // Everything that could be shown was shown.
             401 => return Err(self.refused(&self.named(repository, selector), response).await),
             // It was tried often enough.
-            429 | 500 | 502..=599 => {
+            408 | 429 | 499 | 500 | 502..=599 => {
                 let what = format!("the question for {}", self.named(repository, selector));
                 return Err(self.refused(&what, response).await);
             }

@@ -268,10 +268,11 @@ impl Error {
         matches!(self.kind(), Cut | Gone | TimedOut | Unavailable | Unreachable)
     }
 
-    /// Whether going on is worth a try: it is transient, and was not tried often enough already.
+    /// Whether going on is worth a try: it is transient or a limit that is waited out, and was not tried often enough
+    /// already.
     #[must_use]
     pub fn is_worth_another_try(&self) -> bool {
-        self.is_transient() && !self.0.given_up
+        (self.is_transient() || self.kind() == ErrorKind::RateLimited) && !self.0.given_up
     }
 }
 

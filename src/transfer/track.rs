@@ -1,5 +1,6 @@
 //! The way of one image to one destination: blobs side by side, then manifests wave by wave, the tag last.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
@@ -7,8 +8,9 @@ use futures_util::stream::FuturesUnordered;
 
 use super::passage::Passage;
 use super::report::BlobTallies;
+use super::tries::{Tries, wait};
 use super::{Engine, Error, ManifestStep, Role, TransferPlan, TransferReport};
-use crate::image::Descriptor;
+use crate::image::{Descriptor, Digest};
 use crate::progress::{Arrival, BlobId, Event};
 use crate::registry::{self, ErrorKind};
 
@@ -119,14 +121,23 @@ impl<'a> Track<'a> {
         }
     }
 
-    /// Puts one manifest in place; where the destination lost content meanwhile, that is sent again, once.
+    /// Puts one manifest in place; where the destination lost content meanwhile, that is sent again, once. Some only
+    /// see after a while what they took, so what was sent again is waited for.
     async fn manifest(&self, plan: &TransferPlan, step: &ManifestStep) -> Result<(), Error> {
-        match self.push(plan, step).await {
-            Err(error) if error.kind() == ErrorKind::MissingBlobs && !(plan.held && step.role == Role::Root) => {
-                self.heal(plan, step, &error).await?;
-                self.push(plan, step).await.map_err(|error| plan.destination.failed(error))
+        let mut tries = Tries::new(self.engine.settings.pause);
+        let mut sent_again = HashSet::new();
+        loop {
+            let error = match self.push(plan, step).await {
+                Err(error) if error.kind() == ErrorKind::MissingBlobs && !(plan.held && step.role == Role::Root) => {
+                    error
+                }
+                ended => return ended.map_err(|error| plan.destination.failed(error)),
+            };
+            let Some(pause) = tries.again(0) else { return Err(plan.destination.failed(error)) };
+            if !self.heal(plan, step, &error, &mut sent_again).await? {
+                let place = &plan.destination.registry.identity().place;
+                wait(&*self.engine.progress, place, pause, &error).await;
             }
-            ended => ended.map_err(|error| plan.destination.failed(error)),
         }
     }
 
@@ -139,23 +150,31 @@ impl<'a> Track<'a> {
         Ok(())
     }
 
-    /// Sends again what the destination says that it lacks of `step`; everything where it names nothing.
-    async fn heal(&self, plan: &TransferPlan, step: &ManifestStep, error: &registry::Error) -> Result<(), Error> {
-        let lacks = |content: &Descriptor| error.missing().is_empty() || error.missing().contains(&content.digest);
+    /// Sends again what the destination says that it lacks of `step`, everything where it names nothing, but for what
+    /// was `sent_again` before. Whether there was something.
+    async fn heal(
+        &self,
+        plan: &TransferPlan,
+        step: &ManifestStep,
+        error: &registry::Error,
+        sent_again: &mut HashSet<Digest>,
+    ) -> Result<bool, Error> {
+        let mut lacks = |content: &Descriptor| {
+            (error.missing().is_empty() || error.missing().contains(&content.digest))
+                && sent_again.insert(content.digest.clone())
+        };
         let view = step.manifest.manifest();
-        let blobs: Vec<&Descriptor> = view.blobs().filter(|blob| lacks(blob) && !blob.is_foreign()).collect();
-        for blob in blobs {
+        let blobs: Vec<&Descriptor> = view.blobs().filter(|blob| !blob.is_foreign() && lacks(blob)).collect();
+        for blob in &blobs {
             let homes = self.engine.ledger.homes(plan.destination.registry.identity(), &blob.digest);
             homes.await.retain(|home| *home != plan.destination.repository);
             self.blob(plan, blob).await?;
         }
-        let named = |step: &&ManifestStep| {
-            view.children().iter().any(|child| child.digest == *step.manifest.digest() && lacks(child))
-        };
-        let children: Vec<&ManifestStep> = plan.manifests.iter().filter(named).collect();
-        for step in children {
+        let named: Vec<&Descriptor> = view.children().iter().filter(|child| lacks(child)).collect();
+        let is_named = |step: &&ManifestStep| named.iter().any(|child| child.digest == *step.manifest.digest());
+        for step in plan.manifests.iter().filter(is_named) {
             self.push(plan, step).await.map_err(|error| plan.destination.failed(error))?;
         }
-        Ok(())
+        Ok(!(blobs.is_empty() && named.is_empty()))
     }
 }

@@ -18,7 +18,7 @@ fn registry() -> (Scripted, Image, Image) {
 }
 
 /// Whether this user may mount a file system, in a name space of the process's own.
-fn may_mount() -> bool {
+pub(super) fn may_mount() -> bool {
     let tried = Command::new("unshare").args(["-m", "sh", "-c", "mount -t tmpfs -o size=64k tmpfs /mnt"]).output();
     tried.is_ok_and(|tried| tried.status.success())
 }
@@ -76,6 +76,44 @@ fn f36_a_full_disk_leaves_the_store_as_it_was_and_room_makes_the_next_run_go_wel
         assert_eq!(digest_after(&output, "last "), big.digest(), "{left} KiB left");
         assert_store_holds(&program.home().join("then"), &small);
         assert_store_holds(&program.home().join("last"), &big);
+    }
+}
+
+#[test]
+fn f36_a_full_disk_leaves_a_layout_as_it_was() {
+    if !may_mount() {
+        return;
+    }
+    for left in [0, 64, 2000] {
+        let (registry, small, big) = registry();
+        let program = Program::new();
+        std::fs::create_dir(program.home().join("small")).unwrap();
+        let output = script(
+            &program,
+            &format!(
+                "mount -t tmpfs -o size=8m tmpfs small
+                 copy() {{ $T copy --attached none {0}/a:$1 oci:small/layout:v1 2>>err; echo code $?; }}
+                 copy small
+                 free=$(df -k --output=avail small | tail -n 1)
+                 dd if=/dev/zero of=small/filler bs=1024 count=$((free - {left})) 2>/dev/null
+                 copy big
+                 echo \"then $($T resolve -q oci:small/layout:v1)\"
+                 cp -r small then
+                 rm small/filler
+                 copy big
+                 echo \"last $($T resolve -q oci:small/layout:v1)\"
+                 cp -r small last",
+                registry.address()
+            ),
+        );
+        let said = std::fs::read_to_string(program.home().join("err")).unwrap();
+        assert_eq!(codes(&output), [0, 1, 0], "{left} KiB left: {}{said}", output.shown());
+        assert!(said.contains("No space left on device"), "{said}");
+        assert_eq!(digest_after(&output, "then "), small.digest(), "{left} KiB left");
+        assert_eq!(digest_after(&output, "last "), big.digest(), "{left} KiB left");
+        assert_store_holds(&program.home().join("then"), &small);
+        assert_store_holds(&program.home().join("last"), &big);
+        assert_eq!(super::left_over(&program.home().join("last")).len(), 0);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::answers::{STEPS, side};
 use super::{CANARY, SINKS, Scene, Sink};
 use crate::support::images::{image, index};
 use crate::support::program::Program;
@@ -10,24 +11,10 @@ use crate::support::scripted::{Act, Scripted, when};
 use crate::support::server::{Delivery, Request, Response};
 use crate::support::token_server::{TokenServer, Tokens};
 
-/// The steps of a copy between two registries: whose they are, their method, and what their targets hold.
-const STEPS: [(&str, &str, &str); 6] = [
-    ("source", "HEAD", "/manifests/"),
-    ("source", "GET", "/manifests/"),
-    ("source", "GET", "/blobs/"),
-    ("destination", "HEAD", "/manifests/"),
-    ("destination", "PUT", "/blobs/"),
-    ("destination", "PUT", "/manifests/"),
-];
-
-fn side<'a>(scene: &'a Scene, side: &str) -> &'a Scripted {
-    if side == "source" { &scene.source } else { &scene.destination }
-}
-
 #[test]
 fn f04_a_reset_before_or_behind_the_head_is_tried_again() {
     let scene = Scene::new(&[100_000]);
-    for (of, method, fragment) in STEPS.into_iter().filter(|(_, method, _)| *method != "PUT") {
+    for (of, method, fragment) in STEPS.into_iter().filter(|(_, method, _)| matches!(*method, "GET" | "HEAD")) {
         side(&scene, of).rule(when(method, fragment).once(), Act::deliver(Delivery::Reset));
     }
     scene.arrived(Sink::Registry, scene.bring(Sink::Registry));
@@ -36,55 +23,6 @@ fn f04_a_reset_before_or_behind_the_head_is_tried_again() {
     scene.source.rule(when("GET", scene.layer_word()).once(), Act::deliver(Delivery::ResetAfter(0)));
     scene.source.rule(when("GET", &manifest).once(), Act::deliver(Delivery::ResetAfter(100)));
     scene.arrived(Sink::Store, scene.bring(Sink::Store));
-}
-
-#[test]
-fn f14_a_passing_failure_is_tried_again() {
-    let statuses = [500, 502, 503, 504, 522, 499];
-    for turn in [0, 3] {
-        let scene = Scene::new(&[1000]);
-        for (number, (of, method, fragment)) in STEPS.into_iter().enumerate() {
-            let status = statuses[(number + turn) % statuses.len()];
-            side(&scene, of).rule(when(method, fragment).once(), Act::status(status));
-        }
-        scene.destination.rule(when("POST", "/uploads/").once(), Act::status(if turn == 0 { 500 } else { 504 }));
-        scene.arrived(Sink::Registry, scene.bring(Sink::Registry));
-    }
-}
-
-#[test]
-fn f14_a_failure_that_stays_ends_in_an_error() {
-    for (of, method, fragment) in STEPS.into_iter().chain([("destination", "POST", "/uploads/")]) {
-        let scene = Scene::new(&[1000]);
-        let unavailable = Response::error(503, "UNAVAILABLE").header("Retry-After", "0");
-        side(&scene, of).rule(when(method, fragment), Act::respond(unavailable));
-        let output = scene.bring(Sink::Registry);
-        scene.no_storm();
-        scene.source.forget_requests();
-        scene.destination.forget_requests();
-        scene
-            .failed(Sink::Registry, output, 5)
-            .says("HTTP 503")
-            .says(&format!("cannot copy `{}`", scene.named("a:v1")));
-    }
-}
-
-#[test]
-fn f15_too_many_requests_are_waited_out_as_long_as_is_said() {
-    let in_a_second = jiff::fmt::rfc2822::DateTimePrinter::new()
-        .timestamp_to_rfc9110_string(&(jiff::Timestamp::now() + Duration::from_secs(2)))
-        .unwrap();
-    for after in ["0", "1", &in_a_second, "soon"] {
-        let scene = Scene::new(&[1000]);
-        let limited = Response::error(429, "TOOMANYREQUESTS").header("Retry-After", after);
-        scene.source.rule(when("GET", "/manifests/").once(), Act::respond(limited));
-        scene.arrived(Sink::Store, scene.bring(Sink::Store));
-    }
-    let scene = Scene::new(&[1000]);
-    let for_ever = Response::error(429, "TOOMANYREQUESTS").header("Retry-After", "1000000000");
-    scene.source.rule(when("GET", "/manifests/"), Act::respond(for_ever));
-    let output = scene.failed(Sink::Store, scene.bring(Sink::Store), 5);
-    output.says("its limit is lifted in 1000000000 s").says("hint: try again in");
 }
 
 #[test]
@@ -223,7 +161,34 @@ fn f20_a_token_that_allows_nothing_ends_in_a_refusal() {
     let output = program.run(&["copy", "--attached", "none", &from, &to]).code(4).keeps_quiet_about(CANARY);
     output.says("UNAUTHORIZED").says("hint:");
     assert!(tokens.fetches().len() <= 6, "no loop: {:?}", tokens.fetches());
+    let mut lines = registry.lines();
+    lines.sort_unstable();
+    // Without a token, with one, and once more with one that is asked for anew.
+    assert!(lines.chunk_by(|a, b| a == b).all(|same| same.len() <= 3), "{lines:?}");
+    assert_eq!(registry.count("POST", ""), 0, "{lines:?}");
     assert!(registry.tags("b").is_empty());
+}
+
+#[test]
+fn f21_clocks_that_differ_by_an_hour_make_no_token_old_or_young() {
+    for skew in [-3600, 3600] {
+        let rules = Tokens { clock_skew: skew, lifetime: Duration::from_mins(5), ..Tokens::default() };
+        let (tokens, registry, program, image) = with_tokens(rules, &[1000, 2000]);
+        let name = format!("{}/a:v1", registry.address());
+        program.run(&["copy", "--attached", "none", &name, "store:b:v1"]).success();
+        super::assert_store_holds(program.home(), &image);
+        assert_eq!(tokens.fetches().len(), 1, "for the whole run: {:?}", tokens.fetches());
+        program.run(&["resolve", &name]).success();
+        assert_eq!(tokens.fetches().len(), 1, "and for the next");
+    }
+    // One that is at its end when it comes is used once, however late the server's clock is.
+    let rules = Tokens { clock_skew: 3600, lifetime: Duration::from_secs(1), ..Tokens::default() };
+    let (tokens, registry, program, _) = with_tokens(rules, &[1000]);
+    let name = format!("{}/a:v1", registry.address());
+    program.run(&["resolve", &name]).success();
+    std::thread::sleep(Duration::from_millis(1100));
+    program.run(&["resolve", &name]).success();
+    assert_eq!(tokens.fetches().len(), 2, "its time was counted here");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Uploads and manifests that are refused, lost or forgotten.
 
+use std::time::{Duration, Instant};
+
 use super::{Scene, Sink};
 use crate::support::images::{image, index};
 use crate::support::scripted::{Ability, Act, Scripted, when};
@@ -168,12 +170,57 @@ fn f31_a_blob_that_was_lost_before_its_manifest_came_is_sent_again() {
 }
 
 #[test]
-fn f32_what_was_written_and_is_not_seen_yet_is_written_again() {
+fn f32_what_was_written_and_is_not_seen_yet_is_waited_for() {
     let child = image().build();
     let scene = Scene::of(index(vec![child.clone()]));
-    let detail =
-        serde_json::json!({"errors": [{"code": "MANIFEST_BLOB_UNKNOWN", "detail": {"digest": child.digest()}}]});
-    scene.destination.rule(when("PUT", "/manifests/v1").once(), Act::respond(Response::json(404, &detail)));
+    let layer = &child.blobs[1].digest;
+    // What it has taken, it sees after a while; blobs, then the manifests of children.
+    let unseen = |digest: &str| {
+        let error = serde_json::json!({"code": "MANIFEST_BLOB_UNKNOWN", "detail": {"digest": digest}});
+        Act::respond(Response::json(404, &serde_json::json!({"errors": [error]})))
+    };
+    scene.destination.rule(when("PUT", &format!("/manifests/{}", child.digest())).times(3), unseen(layer));
+    scene.destination.rule(when("PUT", "/manifests/v1").times(4), unseen(child.digest()));
     scene.arrived(Sink::Registry, scene.bring(Sink::Registry));
-    assert_eq!(scene.destination.count("PUT", child.digest()), 2);
+    assert_eq!(scene.source.count("GET", layer), 1, "it is there, which a look tells");
+    assert_eq!(scene.destination.count("PUT", child.digest()), 5, "four for itself, one for the index");
+    assert_eq!(scene.destination.count("PUT", "/manifests/v1"), 5);
+}
+
+#[test]
+fn f32_a_blob_that_is_not_seen_for_two_seconds_is_no_failure() {
+    let scene = Scene::new(&[100_000]);
+    let lag = Duration::from_secs(2);
+    let begun = std::sync::OnceLock::new();
+    // Nothing that was written is there before its time: not by HEAD, and not for a manifest.
+    let digest = scene.layer().digest.clone();
+    let unseen = Act::answer_if(move |request: &Request| {
+        let asks = request.method == "HEAD" && request.target.contains(&digest);
+        let names = request.method == "PUT" && request.target.contains("/manifests/");
+        if names {
+            begun.get_or_init(Instant::now);
+        }
+        let is_early = begun.get().is_none_or(|begun| begun.elapsed() < lag);
+        let error = serde_json::json!({"errors": [{"code": "MANIFEST_BLOB_UNKNOWN", "detail": {"digest": digest}}]});
+        match (asks, names) {
+            (true, _) if is_early => Some(Response::new(404)),
+            (_, true) if is_early => Some(Response::json(400, &error)),
+            _ => None,
+        }
+    });
+    scene.destination.rule(when("*", ""), unseen);
+    scene.arrived(Sink::Registry, scene.bring(Sink::Registry));
+    assert!(scene.source.count("GET", scene.layer_word()) <= 2);
+}
+
+#[test]
+fn f32_what_never_comes_to_be_seen_is_an_error() {
+    let scene = Scene::new(&[1000]);
+    let never =
+        serde_json::json!({"errors": [{"code": "MANIFEST_BLOB_UNKNOWN", "detail": {"digest": scene.layer().digest}}]});
+    scene.destination.rule(when("PUT", "/manifests/v1"), Act::respond(Response::json(404, &never)));
+    let output = scene.bring(Sink::Registry);
+    assert_eq!(scene.destination.count("PUT", "/manifests/v1"), 6);
+    scene.destination.forget_requests();
+    scene.failed(Sink::Registry, output, 1).says("MANIFEST_BLOB_UNKNOWN");
 }

@@ -28,6 +28,8 @@ pub(crate) struct Tokens {
     pub(crate) anonymous_pull: bool,
     /// How long a token is good.
     pub(crate) lifetime: Duration,
+    /// By how many seconds the server's clock is ahead of ours.
+    pub(crate) clock_skew: i64,
     /// Whether the answer says so.
     pub(crate) says_lifetime: bool,
     /// The fields that the token is in.
@@ -68,6 +70,7 @@ impl Default for Tokens {
             users: BTreeMap::from([("bob".to_owned(), "secret".to_owned())]),
             anonymous_pull: true,
             lifetime: Duration::from_mins(5),
+            clock_skew: 0,
             says_lifetime: true,
             fields: &["token", "access_token"],
             oauth2: true,
@@ -264,6 +267,8 @@ impl Desk {
         }
         if tokens.says_lifetime {
             answer["expires_in"] = json!(tokens.lifetime.as_secs());
+            let now = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(tokens.clock_skew);
+            answer["issued_at"] = json!(now.to_string());
         }
         if let Some(user) = user.filter(|_| asked.offline || asked.refresh.is_some()) {
             answer["refresh_token"] = json!(asked.refresh.clone().unwrap_or_else(|| self.refresh_token(&user)));
@@ -283,13 +288,13 @@ impl Desk {
     }
 
     fn issue(&self, user: Option<&str>, scopes: Vec<String>) -> String {
-        let (lifetime, key_name) = {
+        let (lifetime, key_name, skew) = {
             let tokens = self.tokens.lock().unwrap();
-            (tokens.lifetime, tokens.key_name)
+            (tokens.lifetime, tokens.key_name, tokens.clock_skew)
         };
         let mut issued = self.issued.lock().unwrap();
         let until = SystemTime::now() + lifetime;
-        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs().saturating_add_signed(skew);
         let now = seconds(SystemTime::now());
         let claims = json!({
             "iss": ISSUER, "aud": SERVICE, "sub": user.unwrap_or_default(), "jti": issued.len().to_string(),

@@ -33,6 +33,8 @@ pub(crate) enum Ability {
     CheckBlobs,
     /// Keeping what arrived of a body that was cut; else the session is gone.
     KeepUploads,
+    /// Refusing blobs that are not what their digest says.
+    CheckDigests,
     /// Telling digests: `Docker-Content-Digest`.
     TellDigest,
 }
@@ -161,6 +163,12 @@ impl Scripted {
         self
     }
 
+    /// Adds a rule that acts before all others.
+    pub(crate) fn rule_first(&self, when: When, act: Act) -> &Self {
+        self.registry.rules.lock().unwrap().insert(0, Arc::new(rules::Rule::new(when, act)));
+        self
+    }
+
     /// Takes all rules away.
     pub(crate) fn behave(&self) {
         self.registry.rules.lock().unwrap().clear();
@@ -271,6 +279,11 @@ impl Scripted {
     /// How many uploads are open.
     pub(crate) fn open_uploads(&self) -> usize {
         self.registry.memory.lock().unwrap().open_uploads()
+    }
+
+    /// The digests of blobs whose bytes are others.
+    pub(crate) fn wrong_blobs(&self) -> Vec<String> {
+        self.registry.memory.lock().unwrap().wrong_blobs()
     }
 
     /// Loses a blob, as a disk or a careless collection does.
