@@ -8,7 +8,12 @@ mod moving;
 mod starting;
 mod surviving;
 
+use tempfile::TempDir;
+
+use super::tasks::Transport;
 use super::trial::Bench;
+use crate::support::certificates::Authority;
+use crate::support::docker_registry::DockerRegistry;
 
 /// Does a work, and leaves what it took with the results.
 type Work = fn(&mut Bench);
@@ -35,6 +40,29 @@ pub(crate) const WORKS: [(&str, &str, Work); 15] = [
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
+
+/// An authority that the tools are told to trust.
+struct Trusted {
+    authority: Authority,
+    directory: TempDir,
+}
+
+impl Trusted {
+    fn new() -> Self {
+        let (authority, directory) = (Authority::new(), tempfile::tempdir().unwrap());
+        std::fs::write(directory.path().join("authority.pem"), authority.pem()).unwrap();
+        Self { authority, directory }
+    }
+
+    /// A registry with a certificate of the authority.
+    fn registry(&self) -> DockerRegistry {
+        DockerRegistry::secure(&self.authority)
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::Tls(self.directory.path().join("authority.pem"))
+    }
+}
 
 /// Bytes in words.
 fn shown(bytes: u64) -> String {

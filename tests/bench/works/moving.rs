@@ -1,10 +1,7 @@
 //! Moving images: big layers and small ones, pulled and copied, in the clear and over TLS.
 
-use std::path::PathBuf;
-
-use super::{GIB, KIB, MIB, figure, shown};
+use super::{GIB, KIB, MIB, Trusted, figure, shown};
 use crate::results::{Bound, Row};
-use crate::support::certificates::Authority;
 use crate::support::docker_registry::DockerRegistry;
 use crate::support::images::image;
 use crate::support::relay::Relay;
@@ -64,11 +61,8 @@ pub(super) fn copy_one_layer(bench: &mut Bench) {
 /// P4: from registry to registry, both with TLS.
 pub(super) fn copy_over_tls(bench: &mut Bench) {
     let layers = [bench.size(GIB, 32 * MIB)];
-    let authority = Authority::new();
-    let directory = tempfile::tempdir().unwrap();
-    let file: PathBuf = directory.path().join("authority.pem");
-    std::fs::write(&file, authority.pem()).unwrap();
-    copy(bench, "P4", &layers, &|| DockerRegistry::secure(&authority), &Transport::Tls(file));
+    let trusted = Trusted::new();
+    copy(bench, "P4", &layers, &|| trusted.registry(), &trusted.transport());
     let work = copy_of(&layers);
     let cpu = bench.results.own("P4", &work).map(|row| cpu_per_gib(row, layers[0]));
     bench.results.goal_of("P4", "CPU seconds for a GiB", cpu, Bound::AtMost(1.2));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{KIB, MIB, figure};
+use super::{KIB, MIB, Trusted, figure};
 use crate::results::Bound;
 use crate::support::docker_registry::DockerRegistry;
-use crate::tasks::{Name, Task};
+use crate::tasks::{Name, Task, Transport};
 use crate::trial::{Bench, Errand};
 use crate::warehouse;
 
@@ -20,9 +20,18 @@ pub(super) fn start_up(bench: &mut Bench) {
     let peak = row.map(|row| figure(row.peak) / figure(MIB));
     bench.results.goal_of("P7", "MiB for --version", peak, Bound::AtMost(8.0));
 
-    let server = DockerRegistry::open();
-    warehouse::put(&server, "app", &["v0".to_owned()], &[4 * KIB]);
-    bench.race("P7", "resolve", times, |_| Errand::plain(Task::Resolve(Name::new(server.address(), "app", "v0"))));
-    let wall = bench.results.against_best("P7", "resolve", |row| row.wall);
-    bench.results.goal_of("P7", "wall time of the best peer, resolve", wall, Bound::AtMost(0.5));
+    let trusted = Trusted::new();
+    resolve(bench, "resolve", &DockerRegistry::open(), &Transport::Plain);
+    resolve(bench, "resolve over TLS", &trusted.registry(), &trusted.transport());
+}
+
+fn resolve(bench: &mut Bench, work: &str, server: &DockerRegistry, transport: &Transport) {
+    warehouse::put(server, "app", &["v0".to_owned()], &[4 * KIB]);
+    let name = Name::new(server.address(), "app", "v0");
+    bench.race("P7", work, bench.size(20, 2), |_| Errand {
+        transport: transport.clone(),
+        ..Errand::plain(Task::Resolve(name.clone()))
+    });
+    let wall = bench.results.against_best("P7", work, |row| row.wall);
+    bench.results.goal_of("P7", format!("wall time of the best peer, {work}"), wall, Bound::AtMost(0.5));
 }
