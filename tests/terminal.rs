@@ -2,7 +2,7 @@
 
 use crate::support::docker_registry::DockerRegistry;
 use crate::support::images::image;
-use crate::support::program::Program;
+use crate::support::program::{Output, Program};
 use crate::support::push::Registry;
 
 /// A program whose vaults are encrypted files.
@@ -81,4 +81,21 @@ fn a_mistyped_passphrase_is_asked_for_again() {
     let never = list(b"a\rb\rc\ropen\r").code(4);
     assert!(never.stdout.contains("the passphrase does not open the vault `v`"), "{}", never.shown());
     assert_eq!(never.stdout.matches("passphrase of the vault").count(), 3);
+}
+
+#[test]
+fn what_is_pasted_at_once_is_not_shown_and_the_terminal_is_as_it_was_afterwards() {
+    needs!("script");
+    let program = with_vaults();
+    program.run(&["vault", "create", "v"]).success();
+    let set = "$tranship secret set v/s password=-; stty -a";
+    let as_before = |output: &Output| {
+        let words: Vec<&str> = output.stdout.split_whitespace().collect();
+        ["echo", "isig", "icanon"].iter().all(|mode| words.contains(mode))
+    };
+    let pasted = program.type_in_shell(set, "password:", b"canary\r").success();
+    assert!(pasted.stdout.contains("set `v/s` (password)") && as_before(&pasted), "{}", pasted.shown());
+    pasted.keeps_quiet_about("canary");
+    let broken_off = program.type_in_shell(set, "password:", b"can\x03").success();
+    assert!(!broken_off.stdout.contains("set `v/s`") && as_before(&broken_off), "{}", broken_off.shown());
 }

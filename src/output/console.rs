@@ -186,7 +186,8 @@ impl Console {
     /// # Errors
     /// Where standard input is no terminal, or fails.
     pub fn prompt_secret(&self, question: &str) -> Result<SecretString, PromptError> {
-        self.ask(question, || self.shared.input.secret(question))
+        let hidden = self.shared.input.hide();
+        self.ask(question, || self.shared.input.secret(question, hidden))
     }
 
     /// Asks for a word that may be seen.

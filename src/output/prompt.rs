@@ -66,12 +66,57 @@ fn ending() -> ! {
     }
 }
 
+/// A terminal that shows nothing of what is typed, until this is dropped.
+pub(super) struct Hidden {
+    #[cfg(unix)]
+    before: Option<rustix::termios::Termios>,
+}
+
+impl Hidden {
+    /// What is typed from now on is not shown, and Ctrl-C is a key like any other. Where standard input is no
+    /// terminal, nothing changes.
+    #[cfg(unix)]
+    fn begin() -> Self {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let before = tcgetattr(io::stdin()).ok();
+        if let Some(mut modes) = before.clone() {
+            modes.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
+            // Where it fails, it is tried again by the one that reads.
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &modes);
+        }
+        Self { before }
+    }
+
+    /// The console of this platform has no such state before somebody reads.
+    #[cfg(not(unix))]
+    const fn begin() -> Self {
+        Self {}
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, before);
+        }
+    }
+}
+
 impl Input {
+    /// Hides what is typed, before a question for a secret stands on the screen: who pastes the answer is fast.
+    pub(super) fn hide(&self) -> Option<Hidden> {
+        matches!(self, Self::Terminal).then(Hidden::begin)
+    }
+
     /// Reads a line without showing it; the question stands on the screen already.
-    pub(super) fn secret(&self, question: &str) -> Result<SecretString, PromptError> {
+    pub(super) fn secret(&self, question: &str, hidden: Option<Hidden>) -> Result<SecretString, PromptError> {
         match self {
             Self::Terminal => match rpassword::read_password() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => ending(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    drop(hidden);
+                    ending()
+                }
                 answer => answer.map(SecretString::from).map_err(PromptError::Read),
             },
             Self::Nobody => Err(PromptError::NoTerminal(question.to_owned())),

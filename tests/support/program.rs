@@ -120,7 +120,16 @@ impl Program {
 
     /// The same, with a shell's words in front.
     fn type_behind(&self, before: &str, arguments: &[&str], prompt: &'static str, keys: &'static [u8]) -> Output {
-        let words = format!("{before}exec {} {}", env!("CARGO_BIN_EXE_tranship"), arguments.join(" "));
+        self.type_in_shell(
+            &format!("{before}exec {} {}", env!("CARGO_BIN_EXE_tranship"), arguments.join(" ")),
+            prompt,
+            keys,
+        )
+    }
+
+    /// Runs words of a shell on a terminal, where `$tranship` is the program.
+    pub(crate) fn type_in_shell(&self, words: &str, prompt: &'static str, keys: &'static [u8]) -> Output {
+        let words = words.replace("$tranship", env!("CARGO_BIN_EXE_tranship"));
         let script = ["--quiet", "--return", "--flush", "--command", &words, "/dev/null"];
         self.invoke_other("script", &script).start_with(|stdin, stdout| converse(stdin, stdout, prompt, keys)).finish()
     }
