@@ -15,8 +15,10 @@ const MIB: u64 = 1024 * 1024;
 
 /// The bytes of one range: so few that they can be held until their turn, so many that asking for them does not count.
 pub(super) const SEGMENT: u64 = 8 * MIB;
-/// When so few bytes of a range are left, the next may be asked for, so that nothing waits for its beginning.
-pub(super) const ALMOST_DONE: u64 = MIB;
+/// When so few bytes of a range are left, the next may be asked for at least, so that nothing waits for its beginning.
+const ALMOST_DONE: u64 = MIB;
+/// The longest that the opening of a range is taken to last.
+const OPENING: Duration = Duration::from_millis(500);
 /// How many ranges bring one blob at most.
 const MOST: usize = 4;
 /// How many segments all readings of an engine may hold: what [`MOST`] ranges bring, and one that is handed out.
@@ -43,24 +45,10 @@ impl Default for Room {
 }
 
 impl Room {
-    /// Sees to it that `held` is room for `lanes` ranges at once, or for as many of them as are better than what it
-    /// was for. Where others have too much, nothing changes.
-    pub(super) fn reserve(&self, held: &mut Option<OwnedSemaphorePermit>, lanes: usize) -> bool {
-        let has = held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let most = if lanes == MOST { SEGMENTS } else { lanes };
-        let least = if has == 0 { most } else { has + 1 };
-        let free = self.segments.available_permits();
-        let more = most.saturating_sub(has).min(free);
-        if has + more < least {
-            return false;
-        }
-        let taken = u32::try_from(more).map(|more| Arc::clone(&self.segments).try_acquire_many_owned(more));
-        let Ok(Ok(taken)) = taken else { return false };
-        match held {
-            Some(held) => held.merge(taken),
-            None => *held = Some(taken),
-        }
-        true
+    /// All the room that is left for the segments of one blob; `None` where others have too much of it.
+    pub(super) fn take(&self) -> Option<OwnedSemaphorePermit> {
+        let free = u32::try_from(self.segments.available_permits()).ok().filter(|free| *free >= 2)?;
+        Arc::clone(&self.segments).try_acquire_many_owned(free).ok()
     }
 
     /// Remembers that `place` answered a question for a part with another.
@@ -114,6 +102,10 @@ impl Sample {
 pub(super) struct Widening {
     lanes: usize,
     stage: Stage,
+    /// What one stream brought in a second when a second was asked for.
+    alone: u64,
+    /// How often the second came too late.
+    late: u32,
 }
 
 #[derive(Debug)]
@@ -129,7 +121,7 @@ enum Stage {
 impl Widening {
     /// Begins with one stream.
     pub(super) const fn new() -> Self {
-        Self { lanes: 1, stage: Stage::Watching(None) }
+        Self { lanes: 1, stage: Stage::Watching(None), alone: 0, late: 0 }
     }
 
     /// How many ranges are to be read at once.
@@ -147,20 +139,48 @@ impl Widening {
         (self.lanes, self.stage) = (lanes, Stage::Settled);
     }
 
-    /// Takes a sample, in which as many ranges as were wanted brought bytes all the time. `more` is asked for room
-    /// for so many; where there is none, nothing changes.
-    pub(super) fn judge(&mut self, sample: &Sample, mut more: impl FnMut(usize) -> bool) {
+    /// Hears that the second range had brought nothing when the first stream reached it: it is tried once more from
+    /// farther ahead, and not for ever.
+    pub(super) const fn came_late(&mut self) {
+        self.late += 1;
+        self.lanes = 1;
+        self.stage = if self.late < 3 { Stage::Watching(None) } else { Stage::Settled };
+    }
+
+    /// How far ahead of the first stream the second range begins, where one takes so long to open: both are to be
+    /// under way for a segment.
+    pub(super) fn distance(&self, opening: Duration) -> u64 {
+        SEGMENT + self.brought_in(opening) * 3 / 2 * (1 << self.late)
+    }
+
+    /// How many bytes of a range may be left when the next is asked for, where one takes so long to open.
+    pub(super) fn margin(&self, opening: Duration) -> u64 {
+        self.brought_in(opening).clamp(ALMOST_DONE, SEGMENT / 2)
+    }
+
+    /// What one stream brings in the meantime.
+    fn brought_in(&self, opening: Duration) -> u64 {
+        let bytes = u128::from(self.alone) * opening.min(OPENING).as_millis() / 1000;
+        u64::try_from(bytes).unwrap_or(u64::MAX >> 8)
+    }
+
+    /// Takes a sample, in which as many ranges as were wanted brought bytes all the time. For the second there has to
+    /// be `room`; where there is none, nothing changes.
+    pub(super) fn judge(&mut self, sample: &Sample, room: impl FnOnce() -> bool) {
         let rate = sample.rate();
         match self.stage {
             Stage::Watching(_) if !sample.waits() || !sample.has_far_to_go() => self.stage = Stage::Watching(None),
             // A stream that still grows faster by itself shows what it can do later.
-            Stage::Watching(Some(before)) if !is_clearly_more(rate, before) && more(2) => self.widen(2, rate),
+            Stage::Watching(Some(before)) if !is_clearly_more(rate, before) && room() => {
+                self.alone = rate;
+                self.widen(2, rate);
+            }
             Stage::Watching(_) => self.stage = Stage::Watching(Some(rate)),
             Stage::Trying { ref mut first, .. } if first.is_none() => *first = Some(rate),
             Stage::Trying { fewer, brought, first } => {
                 let now = first.map_or(rate, |first| first.midpoint(rate));
                 match is_clearly_more(now, brought) {
-                    true if self.lanes < MOST && more(MOST) => self.widen(MOST, now),
+                    true if self.lanes < MOST => self.widen(MOST, now),
                     true => self.settle(self.lanes),
                     false => self.settle(fewer),
                 }
@@ -187,7 +207,7 @@ mod tests {
     /// What `widening` says after samples of so many MiB each, all of them spent waiting, with a lot still to come.
     fn lanes(widening: &mut Widening, mebibytes: &[u64]) -> Vec<usize> {
         let after = |mebibytes: &u64| {
-            widening.judge(&sample(*mebibytes), |_| true);
+            widening.judge(&sample(*mebibytes), || true);
             widening.lanes()
         };
         mebibytes.iter().map(after).collect()
@@ -228,11 +248,11 @@ mod tests {
         for other in others {
             let mut widening = Widening::new();
             for sample in [other, other, slow, other, slow, other, other] {
-                widening.judge(&sample, |_| true);
+                widening.judge(&sample, || true);
                 assert_eq!(widening.lanes(), 1, "{other:?}");
             }
-            widening.judge(&slow, |_| true);
-            widening.judge(&slow, |_| true);
+            widening.judge(&slow, || true);
+            widening.judge(&slow, || true);
             assert_eq!(widening.lanes(), 2, "it looked all the time");
         }
     }
@@ -241,28 +261,40 @@ mod tests {
     fn without_room_nothing_changes_until_there_is_some() {
         let mut widening = Widening::new();
         for _ in 0..4 {
-            widening.judge(&sample(5), |_| false);
+            widening.judge(&sample(5), || false);
             assert_eq!(widening.lanes(), 1);
         }
         assert_eq!(lanes(&mut widening, &[5]), [2]);
-        widening.judge(&sample(10), |_| false);
-        widening.judge(&sample(10), |_| false);
-        assert_eq!((widening.lanes(), widening.is_open()), (2, false), "two are better than one");
     }
 
     #[test]
     fn the_room_is_for_all_readings_together() {
         let room = Room::default();
-        let has = |held: &Option<OwnedSemaphorePermit>| held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let (mut first, mut second) = (None, None);
-        assert!(room.reserve(&mut first, 2) && room.reserve(&mut first, MOST));
-        assert_eq!(has(&first), SEGMENTS);
-        assert!(!room.reserve(&mut second, 2));
-        first = None;
-        assert!(room.reserve(&mut second, 2) && room.reserve(&mut first, 2));
-        assert!(room.reserve(&mut second, MOST), "one is better than none");
-        assert!(!room.reserve(&mut first, MOST));
-        assert_eq!((has(&first), has(&second)), (2, 3));
+        let first = room.take().unwrap();
+        assert_eq!(first.num_permits(), SEGMENTS);
+        assert!(room.take().is_none());
+        drop(first);
+        let _four = Arc::clone(&room.segments).try_acquire_many_owned(4).unwrap();
+        assert!(room.take().is_none(), "one segment alone is no use");
+    }
+
+    #[test]
+    fn a_second_that_comes_late_is_tried_from_farther_ahead_three_times_in_all() {
+        let mut widening = Widening::new();
+        let mut distance = 0;
+        for _ in 0..3 {
+            assert_eq!(lanes(&mut widening, &[5, 5]), [1, 2]);
+            let opening = Duration::from_millis(200);
+            assert!(widening.distance(opening) > distance);
+            distance = widening.distance(opening);
+            // 40 MiB in a second, of which a fifth is 8 MiB.
+            assert_eq!(widening.margin(opening), SEGMENT / 2);
+            assert_eq!(widening.margin(Duration::from_millis(50)), 2 * MIB);
+            widening.came_late();
+            assert_eq!(widening.lanes(), 1);
+        }
+        assert_eq!(distance, SEGMENT + 8 * MIB * 3 / 2 * 4);
+        assert_eq!(lanes(&mut widening, &[5, 5, 5]), [1, 1, 1]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::Source;
-use super::ranges::{ALMOST_DONE, Room, SEGMENT, Sample, Widening};
+use super::ranges::{Room, SEGMENT, Sample, Widening};
 use super::stretch::Origin;
 use crate::image::Descriptor;
 use crate::progress::Progress;
@@ -35,6 +35,8 @@ pub(super) struct Reading {
     gauge: Gauge,
     /// Whether each of the ranges that are wanted at once has brought something.
     all_began: bool,
+    /// How long the last part took from its question to its first byte.
+    opening: Duration,
     /// Room for the segments that are held.
     room: Option<OwnedSemaphorePermit>,
 }
@@ -45,6 +47,7 @@ struct Lane {
     stream: Option<BoxStream<'static, Result<Bytes>>>,
     /// What came and is not handed out yet.
     held: VecDeque<Bytes>,
+    asked: Instant,
     start: u64,
     /// The byte behind the last that came.
     position: u64,
@@ -86,6 +89,7 @@ impl Reading {
             widening,
             gauge: Gauge::new(),
             all_began: false,
+            opening: Duration::ZERO,
             room: None,
         }
     }
@@ -113,6 +117,10 @@ impl Reading {
                     Poll::Ready(Ok(bytes)) => {
                         came = true;
                         self.gauge.bytes += bytes;
+                        let lane = &self.lanes[number];
+                        if bytes > 0 && lane.position - lane.start == bytes {
+                            self.opening = lane.asked.elapsed();
+                        }
                     }
                     Poll::Ready(Err(error)) => {
                         came = true;
@@ -143,18 +151,14 @@ impl Reading {
         if let [only] = self.lanes.make_contiguous()
             && only.is_plain
             && only.end == size
-            && only.position + SEGMENT < size
         {
-            // The second is tried so far ahead that the first has its segment to bring meanwhile.
-            let second = Lane::segment(&self.origin, only.position + SEGMENT);
-            self.lanes.push_back(second);
+            let start = only.position + self.widening.distance(self.opening);
+            if start >= size {
+                return self.widening.settle(1);
+            }
+            self.lanes.push_back(Lane::segment(&self.origin, start));
         }
-        let room = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let busy = |lane: &&Lane| lane.end - lane.position > ALMOST_DONE;
-        while self.ahead < size
-            && self.lanes.len() < room
-            && self.lanes.iter().filter(busy).count() < self.widening.lanes()
-        {
+        while self.ahead < size && self.lanes.len() < self.segments() && self.busy() < self.widening.lanes() {
             let segment = Lane::segment(&self.origin, self.ahead);
             self.ahead = segment.end;
             self.lanes.push_back(segment);
@@ -163,11 +167,24 @@ impl Reading {
 
     /// Asks for the rest in one stream, once all that was asked for before has been handed out.
     fn ask_for_all(&mut self) {
-        if self.lanes.is_empty() && self.ahead < self.origin.blob.size {
+        if self.lanes.iter().all(|lane| lane.is_plain) {
             self.room = None;
+        }
+        if self.lanes.is_empty() && self.ahead < self.origin.blob.size {
             self.lanes.push_back(Lane::plain(&self.origin, self.ahead));
             self.ahead = self.origin.blob.size;
         }
+    }
+
+    /// How many segments there is room for.
+    fn segments(&self) -> usize {
+        self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+    }
+
+    /// How many parts have more to bring than what comes while the next is opened.
+    fn busy(&self) -> usize {
+        let margin = self.widening.margin(self.opening);
+        self.lanes.iter().filter(|lane| lane.end - lane.position > margin).count()
     }
 
     /// Lets the second range take over where it begins, once something came of it.
@@ -177,8 +194,8 @@ impl Reading {
             return;
         }
         if front.position >= second.start {
-            // One stream was there before it.
-            self.stay_with_one(1);
+            self.lanes.truncate(1);
+            self.widening.came_late();
         } else if second.has_begun() {
             front.end = second.start;
             self.ahead = second.end;
@@ -212,11 +229,13 @@ impl Reading {
         if !self.widening.is_open() {
             return;
         }
-        if self.lanes.iter().filter(|lane| lane.has_begun()).count() >= self.wanted() {
+        let wanted = self.widening.lanes().min(self.segments().max(1));
+        if self.lanes.iter().filter(|lane| lane.has_begun()).count() >= wanted {
             self.all_began = true;
         }
-        if !self.all_began {
-            // Before that, nothing can be said of all together.
+        let is_held_up = self.lanes.len() >= self.segments().max(2) && self.busy() < wanted;
+        if !self.all_began || is_held_up {
+            // Where some have not begun, or hold all that they may, nothing can be said of all together.
             self.gauge = Gauge::new();
             return;
         }
@@ -229,13 +248,11 @@ impl Reading {
         let (room, held) = (&self.origin.room, &mut self.room);
         let place = &self.origin.source.registry.identity().place;
         let before = self.widening.lanes();
-        self.widening.judge(&sample, |lanes| room.may_do_ranges(place) && room.reserve(held, lanes));
+        self.widening.judge(&sample, || {
+            *held = room.may_do_ranges(place).then(|| room.take()).flatten();
+            held.is_some()
+        });
         self.all_began &= self.widening.lanes() == before;
-    }
-
-    /// How many ranges are to be under way at once.
-    fn wanted(&self) -> usize {
-        self.widening.lanes().min(self.room.as_ref().map_or(1, OwnedSemaphorePermit::num_permits))
     }
 }
 
@@ -254,7 +271,8 @@ impl Lane {
     fn new(origin: &Origin, range: ByteRange, start: u64, is_plain: bool) -> Self {
         let end = range.to.unwrap_or(origin.blob.size);
         let stream = Some(origin.stream(range));
-        Self { stream, held: VecDeque::new(), start, position: start, end, last: end, is_plain }
+        let asked = Instant::now();
+        Self { stream, held: VecDeque::new(), asked, start, position: start, end, last: end, is_plain }
     }
 
     /// Takes the next piece that comes, and says how long it is.

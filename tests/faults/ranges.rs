@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Scene, Sink};
 use crate::support::images::{Image, image};
+use crate::support::program::Output;
 use crate::support::scripted::{Act, when};
 use crate::support::server::{Delivery, Response};
 
@@ -54,16 +55,21 @@ fn ranges(scene: &Scene) -> Vec<(usize, Option<usize>)> {
 
 /// Brings the image to the store, and asserts that it came over more than one connection at once.
 #[track_caller]
-fn arrives(scene: &Scene) {
-    scene.arrived(Sink::Store, scene.bring(Sink::Store));
+fn arrives(scene: &Scene) -> Output {
+    let output = scene.arrived(Sink::Store, scene.bring(Sink::Store));
     assert!(scene.source.most_long_bodies() >= 2, "{:?}", ranges(scene));
+    output
 }
 
 #[test]
 fn f12_a_source_that_is_slow_for_each_connection_is_read_over_several() {
     let scene = scene(|_, _, response| response);
     let before = scene.source.sent();
-    arrives(&scene);
+    let peak = arrives(&scene).peak;
+    let plain = Scene::of(BIG.clone());
+    let alone = plain.arrived(Sink::Store, plain.bring(Sink::Store)).peak;
+    // 40 MiB that are held, and what allocating them in pieces costs.
+    assert!(peak < alone + 48 * 1024 * 1024, "{peak} bytes of memory, and {alone} for one stream");
     let (asked, size) = (ranges(&scene), scene.layer().bytes.len());
     // The sixth is the first stream, until the source sees that it was cut.
     assert!((2..=6).contains(&scene.source.most_long_bodies()), "{asked:?}");

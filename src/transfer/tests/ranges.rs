@@ -139,8 +139,20 @@ async fn a_part_that_is_refused_before_its_turn_is_read_in_its_turn() {
 async fn an_answer_that_comes_too_late_to_help_is_given_up() {
     let late = Line { latency: Duration::from_secs(10), ..EACH };
     let wire = Wire::new(late);
-    wire.read(BIG, 0, &Room::default()).await.unwrap();
-    assert_eq!((wire.asked().len(), wire.sent()), (2, BIG));
+    wire.read(2 * BIG, 0, &Room::default()).await.unwrap();
+    assert_eq!((wire.asked().len(), wire.sent()), (4, 2 * BIG), "three times");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_is_far_away_is_read_over_four_as_well() {
+    for milliseconds in [100, 300] {
+        let (wire, begun) = (Wire::new(Line { latency: Duration::from_millis(milliseconds), ..EACH }), Instant::now());
+        wire.read(1024 * MIB, 0, &Room::default()).await.unwrap();
+        let alone = 1024 * MIB * 1000 / EACH.rate;
+        let took = u64::try_from(begun.elapsed().as_millis()).unwrap();
+        assert!(took * 3 < alone * 2 && wire.most_at_once() >= 4, "{took} ms, alone {alone} ms");
+        assert!(wire.sent() <= 1024 * MIB + MIB);
+    }
 }
 
 #[tokio::test(start_paused = true)]
