@@ -12,6 +12,7 @@ mod held;
 mod lock;
 mod places;
 mod read;
+mod scratch;
 
 pub use atomic::{Access, create_directories, unused_word, write_atomically};
 pub use disk::{Disk, DiskFile, LocalDisk};
@@ -20,6 +21,7 @@ pub(crate) use faulty::{Failing, FaultyDisk};
 pub use lock::{Claim, Lock, LockError, Sharing};
 pub use places::{Places, PlacesError};
 pub use read::{is_vacant, open_regular, read_following_links, read_regular};
+pub use scratch::Scratch;
 
 use std::io;
 use std::path::{Path, PathBuf};

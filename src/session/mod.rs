@@ -10,7 +10,7 @@ mod home;
 mod sides;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -137,6 +137,12 @@ impl Session {
             retries: configured.retries.or(Some(Retries::default().tries - 1)),
             ..configured
         })
+    }
+
+    /// The directory for what need not outlive the process and is too big for memory.
+    #[must_use]
+    pub fn spool(&self) -> &Path {
+        &self.places.state
     }
 
     /// Reads a location; short names are completed by the configuration.

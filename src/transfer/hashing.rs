@@ -1,7 +1,10 @@
-//! Compares a blob with its digest while it passes, beside the thread that moves it where the blob is big.
+//! Compares a blob with its digest while it is read, beside the thread that moves it where the blob is big.
 //!
-//! Judging is `registry::Verifier`'s; this only runs it, and keeps its earlier states so that a stretch that has
-//! to be sent again is also hashed again, and the two never differ.
+//! Judging is `registry::Verifier`'s; this only runs it, and keeps its earlier states: whoever has to take up a blob
+//! in its midst begins behind one of them, so that all bytes of it go through one comparison from the first to the
+//! last.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -16,12 +19,70 @@ const WAITING: usize = 4;
 /// How far apart the states are kept that can be gone back to.
 const STRIDE: u64 = 4 * 1024 * 1024;
 
+/// Who compares a blob with its digest, from which byte on.
+pub(super) enum Judging {
+    /// The one destination does, and wants the bytes from here on.
+    Elsewhere(u64),
+    /// We do, behind the last of these states.
+    Here(Checkpoints),
+}
+
+impl Judging {
+    /// The first byte that is needed.
+    pub(super) fn start(&self) -> u64 {
+        match self {
+            Self::Elsewhere(start) => *start,
+            Self::Here(checkpoints) => checkpoints.last().seen(),
+        }
+    }
+}
+
+/// The states that one comparison went through, the first of which has seen nothing. Clones share them.
+#[derive(Clone)]
+pub(super) struct Checkpoints(Arc<Mutex<Vec<Verifier>>>);
+
+impl Checkpoints {
+    /// Of a comparison that begins.
+    pub(super) fn new(blob: &Descriptor) -> Self {
+        Self::with(blob, Vec::new())
+    }
+
+    /// Of a comparison that went through these states, in their order.
+    pub(super) fn with(blob: &Descriptor, mut states: Vec<Verifier>) -> Self {
+        states.insert(0, Verifier::new(blob));
+        Self(Arc::new(Mutex::new(states)))
+    }
+
+    /// Of another comparison that goes on from the last state which has seen no more than `offset` bytes.
+    pub(super) fn up_to(&self, offset: u64) -> Self {
+        let states = self.states();
+        // The first has seen nothing, so one is always left.
+        let kept = states.partition_point(|state| state.seen() <= offset).max(1);
+        Self(Arc::new(Mutex::new(states[..kept].to_vec())))
+    }
+
+    /// The states that have seen more than `after` bytes, and not more than `until`.
+    pub(super) fn between(&self, after: u64, until: u64) -> Vec<Verifier> {
+        self.states().iter().filter(|state| state.seen() > after && state.seen() <= until).cloned().collect()
+    }
+
+    fn last(&self) -> Verifier {
+        let states = self.states();
+        states[states.len() - 1].clone()
+    }
+
+    fn states(&self) -> MutexGuard<'_, Vec<Verifier>> {
+        // Whole after every step, so a panic elsewhere spoils nothing.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A running comparison of one blob with its digest.
 pub(super) enum Hashing {
     /// The destination compares by itself.
     Elsewhere,
     /// On the thread that moves the bytes.
-    Here(Box<Checkpoints>),
+    Here(Box<Comparison>),
     /// On a thread of its own.
     Beside(mpsc::Sender<Order>),
 }
@@ -30,24 +91,20 @@ pub(super) enum Hashing {
 pub(super) enum Order {
     /// Take these bytes.
     Take(Bytes),
-    /// Go back to at most this offset, and say where that is.
-    Rewind(u64, oneshot::Sender<u64>),
     /// Judge what came.
     Judge(oneshot::Sender<Result<()>>),
 }
 
 impl Hashing {
-    /// Begins with nothing seen; `elsewhere` where the destination compares by itself, so that nothing is hashed twice.
-    pub(super) fn new(blob: &Descriptor, elsewhere: bool) -> Self {
-        if elsewhere {
-            return Self::Elsewhere;
-        }
-        let checkpoints = Checkpoints::new(blob);
-        if blob.size < BIG {
-            return Self::Here(Box::new(checkpoints));
+    /// Begins where `judging` says.
+    pub(super) fn new(blob: &Descriptor, judging: &Judging) -> Self {
+        let Judging::Here(checkpoints) = judging else { return Self::Elsewhere };
+        let comparison = Comparison { current: checkpoints.last(), checkpoints: checkpoints.clone() };
+        if blob.size - comparison.current.seen().min(blob.size) < BIG {
+            return Self::Here(Box::new(comparison));
         }
         let (sender, orders) = mpsc::channel(WAITING);
-        tokio::task::spawn_blocking(move || checkpoints.obey(orders));
+        tokio::task::spawn_blocking(move || comparison.obey(orders));
         Self::Beside(sender)
     }
 
@@ -58,20 +115,8 @@ impl Hashing {
     pub(super) async fn take(&mut self, bytes: &Bytes) -> Result<()> {
         match self {
             Self::Elsewhere => Ok(()),
-            Self::Here(checkpoints) => checkpoints.take(bytes),
+            Self::Here(comparison) => comparison.take(bytes),
             Self::Beside(orders) => orders.send(Order::Take(bytes.clone())).await.map_err(|_| stopped()),
-        }
-    }
-
-    /// Goes back so that not more than `offset` bytes have been seen, and says how many have.
-    ///
-    /// # Errors
-    /// The hashing thread is gone.
-    pub(super) async fn rewind(&mut self, offset: u64) -> Result<u64> {
-        match self {
-            Self::Elsewhere => Ok(offset),
-            Self::Here(checkpoints) => Ok(checkpoints.rewind(offset)),
-            Self::Beside(orders) => ask(orders, |answer| Order::Rewind(offset, answer)).await,
         }
     }
 
@@ -82,50 +127,35 @@ impl Hashing {
     pub(super) async fn judge(&mut self) -> Result<()> {
         match self {
             Self::Elsewhere => Ok(()),
-            Self::Here(checkpoints) => checkpoints.judge(),
-            Self::Beside(orders) => ask(orders, Order::Judge).await?,
+            Self::Here(comparison) => comparison.judge(),
+            Self::Beside(orders) => {
+                let (sender, verdict) = oneshot::channel();
+                orders.send(Order::Judge(sender)).await.map_err(|_| stopped())?;
+                verdict.await.map_err(|_| stopped())?
+            }
         }
     }
-}
-
-async fn ask<T>(orders: &mpsc::Sender<Order>, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T> {
-    let (sender, answer) = oneshot::channel();
-    orders.send(order(sender)).await.map_err(|_| stopped())?;
-    answer.await.map_err(|_| stopped())
 }
 
 fn stopped() -> Error {
     Error::new(ErrorKind::Storage, "the thread that hashes has stopped")
 }
 
-/// A verifier and the earlier states of it that can be gone back to.
-pub(super) struct Checkpoints {
+/// A verifier that leaves its earlier states behind.
+pub(super) struct Comparison {
     current: Verifier,
-    kept: Vec<Verifier>,
+    checkpoints: Checkpoints,
 }
 
-impl Checkpoints {
-    fn new(blob: &Descriptor) -> Self {
-        let current = Verifier::new(blob);
-        Self { kept: vec![current.clone()], current }
-    }
-
+impl Comparison {
     fn take(&mut self, bytes: &[u8]) -> Result<()> {
         self.current.update(bytes)?;
-        let last = self.kept.last().map_or(0, Verifier::seen);
+        let mut states = self.checkpoints.states();
+        let last = states.last().map_or(0, Verifier::seen);
         if self.current.seen() >= last + STRIDE {
-            self.kept.push(self.current.clone());
+            states.push(self.current.clone());
         }
         Ok(())
-    }
-
-    fn rewind(&mut self, offset: u64) -> u64 {
-        if self.current.seen() > offset {
-            // The first state has seen nothing, so one is always left.
-            self.kept.truncate(self.kept.partition_point(|state| state.seen() <= offset).max(1));
-            self.current.clone_from(&self.kept[self.kept.len() - 1]);
-        }
-        self.current.seen()
     }
 
     fn judge(&self) -> Result<()> {
@@ -139,8 +169,7 @@ impl Checkpoints {
             match order {
                 Order::Take(bytes) if failed.is_none() => failed = self.take(&bytes).err(),
                 Order::Take(_) => {}
-                Order::Rewind(offset, answer) => drop(answer.send(self.rewind(offset))),
-                Order::Judge(answer) => drop(answer.send(failed.take().map_or_else(|| self.judge(), Err))),
+                Order::Judge(verdict) => drop(verdict.send(failed.take().map_or_else(|| self.judge(), Err))),
             }
         }
     }
@@ -151,26 +180,51 @@ mod tests {
     use super::*;
     use crate::image::MediaType;
 
-    async fn goes_back(size: usize) {
+    async fn hash(hashing: &mut Hashing, bytes: &Bytes) {
+        for start in (0..bytes.len()).step_by(65_536) {
+            hashing.take(&bytes.slice(start..bytes.len().min(start + 65_536))).await.unwrap();
+        }
+    }
+
+    async fn goes_on(size: usize) {
         let content: Vec<u8> = (0..=250).cycle().take(size).collect();
         let content = Bytes::from(content);
-        let mut hashing = Hashing::new(&Descriptor::of(MediaType::oci_config(), &content), false);
-        let wrong = Bytes::from(vec![7; size - size / 2]);
-        for piece in [content.slice(..size / 2), wrong] {
-            for start in (0..piece.len()).step_by(65_536) {
-                hashing.take(&piece.slice(start..piece.len().min(start + 65_536))).await.unwrap();
-            }
-        }
+        let blob = Descriptor::of(MediaType::oci_config(), &content);
+        let checkpoints = Checkpoints::new(&blob);
+        let mut hashing = Hashing::new(&blob, &Judging::Here(checkpoints.clone()));
+        hash(&mut hashing, &content.slice(..size / 2)).await;
+        hash(&mut hashing, &Bytes::from(vec![7; size - size / 2])).await;
         assert_eq!(hashing.judge().await.expect_err("wrong bytes").kind(), ErrorKind::Corrupt);
-        let at = hashing.rewind(size as u64 / 2).await.unwrap();
+
+        let earlier = Judging::Here(checkpoints.up_to(size as u64 / 2));
+        let at = earlier.start();
         assert!(at <= size as u64 / 2 && size as u64 / 2 - at < STRIDE + 65_536, "{at}");
-        hashing.take(&content.slice(usize::try_from(at).unwrap()..)).await.unwrap();
+        let mut hashing = Hashing::new(&blob, &earlier);
+        hash(&mut hashing, &content.slice(usize::try_from(at).unwrap()..)).await;
         hashing.judge().await.unwrap();
     }
 
     #[tokio::test]
-    async fn a_stretch_can_be_hashed_again() {
-        goes_back(1000).await;
-        goes_back(20 * 1024 * 1024 + 3).await;
+    async fn a_comparison_goes_on_from_what_it_had_seen() {
+        goes_on(1000).await;
+        goes_on(20 * 1024 * 1024 + 3).await;
+    }
+
+    #[test]
+    fn states_are_handed_out_by_what_they_have_seen() {
+        let content = vec![1; 12 * 1024 * 1024];
+        let blob = Descriptor::of(MediaType::oci_config(), &content);
+        let checkpoints = Checkpoints::new(&blob);
+        let mut comparison = Comparison { current: checkpoints.last(), checkpoints: checkpoints.clone() };
+        for piece in content.chunks(1024 * 1024) {
+            comparison.take(piece).unwrap();
+        }
+        let seen = |states: Vec<Verifier>| states.iter().map(|state| state.seen() / STRIDE).collect::<Vec<_>>();
+        assert_eq!(seen(checkpoints.between(0, u64::MAX)), [1, 2, 3]);
+        assert_eq!(seen(checkpoints.between(STRIDE, 3 * STRIDE - 1)), [2]);
+        assert_eq!(checkpoints.up_to(3 * STRIDE - 1).last().seen(), 2 * STRIDE);
+        assert_eq!(checkpoints.up_to(0).last().seen(), 0);
+        let later = Checkpoints::with(&blob, checkpoints.between(0, u64::MAX));
+        assert_eq!(later.up_to(STRIDE).last().seen(), STRIDE);
     }
 }

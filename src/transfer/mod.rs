@@ -9,11 +9,14 @@
 //! * `graph` walks what belongs to an image, `attached` what refers to it, `narrow` picks platforms
 //! * `look` compares both sides, `plan` says the steps, `outline` describes them for a dry run
 //! * `run` takes jobs, an image and its destinations; `view` is what all of a job see of its source, `track` the way
-//!   to one destination
-//! * `passage` moves one blob, which `reading` reads and `hashing` compares with its digest, `ledger` remembers what is where
-//! * `stretch` is one stream of a reading, `ranges` decides how many there are, `tries` says when to give one up
+//!   to one destination, `ledger` remembers what is where
+//! * `delivery` brings one blob to one destination, out of a `well`, which is one read for all who need it; `hashing`
+//!   compares it with its digest there, and what slow destinations need later waits in the `spool`
+//! * `reading` reads a blob, `stretch` is one stream of it, `ranges` decides how many there are, `tries` says when to
+//!   give one up
 
 mod attached;
+mod delivery;
 mod error;
 mod graph;
 mod hashing;
@@ -21,19 +24,20 @@ mod ledger;
 mod look;
 mod narrow;
 mod outline;
-mod passage;
 mod plan;
 mod ranges;
 mod reading;
 mod report;
 mod run;
 mod sides;
+mod spool;
 mod stretch;
 #[cfg(test)]
 mod tests;
 mod track;
 mod tries;
 mod view;
+mod well;
 
 pub use error::{Error, PlaceFailed, Side};
 pub use outline::{BlobLine, Fate, ManifestLine, Outline, Totals};

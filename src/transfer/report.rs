@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::delivery::Delivered;
+use super::well::Reads;
 use super::{Role, TransferPlan};
 use crate::image::{Digest, MediaType, Tag};
 use crate::progress::Arrival;
@@ -34,11 +36,17 @@ pub struct BlobTallies {
     pub present: Tally,
     /// They are foreign: their maker alone hands them out, and they stay there.
     pub skipped: Tally,
+    /// Of those that travelled, those that were read from the source once more, because this destination fell
+    /// farther behind the others than is put aside for it.
+    pub second_reads: Tally,
 }
 
 impl BlobTallies {
-    pub(super) fn count(&mut self, arrival: Arrival, bytes: u64) {
-        match arrival {
+    pub(super) fn count(&mut self, delivered: &Delivered, bytes: u64) {
+        if delivered.reads == Reads::Again {
+            self.second_reads.add(bytes);
+        }
+        match delivered.arrival {
             Arrival::Sent => self.sent.add(bytes),
             Arrival::Mounted => self.mounted.add(bytes),
             Arrival::Present => self.present.add(bytes),
@@ -95,6 +103,12 @@ impl TransferReport {
         for foreign in &plan.foreign {
             blobs.skipped.add(foreign.size);
         }
+        let again = blobs.second_reads.count;
+        let fell_behind = (again > 0).then(|| {
+            let shown = &plan.destination.shown;
+            let blobs = if again == 1 { "blob was" } else { "blobs were" };
+            format!("{shown} fell behind: {again} {blobs} read from the source a second time for it")
+        });
         let came = plan.manifests.iter().filter(|step| step.role == Role::Attached).map(|step| AttachedItem {
             digest: step.manifest.digest().clone(),
             artifact_type: step.manifest.manifest().artifact_type().map(str::to_owned),
@@ -116,7 +130,7 @@ impl TransferReport {
             blobs,
             manifests: plan.manifests.len(),
             attached: came.chain(there).collect(),
-            warnings: plan.warnings.clone(),
+            warnings: plan.warnings.iter().cloned().chain(fell_behind).collect(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! what one of them brought is not brought again by another. The way to one destination is a `track`.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,8 +15,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ledger::Ledger;
 use super::ranges::Room;
+use super::spool::Spool;
 use super::track::Track;
 use super::view::View;
+use super::well::{Means, Wells};
 use super::{Destination, Error, Options, Source, TransferPlan, TransferReport};
 use crate::progress::{BlobId, Progress};
 use crate::registry::Identity;
@@ -30,12 +33,15 @@ pub struct Settings {
     pub concurrency: usize,
     /// The first pause before a stream that got nowhere is taken up again; each further one is twice as long.
     pub pause: Duration,
+    /// How long a destination may take nothing before its blob is read on without it, so that the source does not
+    /// give us up for gone.
+    pub patience: Duration,
 }
 
 impl Default for Settings {
-    /// Six blobs; a fifth of a second.
+    /// Six blobs; a fifth of a second; five seconds.
     fn default() -> Self {
-        Self { concurrency: 6, pause: Duration::from_millis(200) }
+        Self { concurrency: 6, pause: Duration::from_millis(200), patience: Duration::from_secs(5) }
     }
 }
 
@@ -62,21 +68,24 @@ pub struct Engine {
     pub(super) settings: Settings,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) ledger: Ledger,
-    pub(super) room: Room,
+    pub(super) wells: Wells,
     permits: Mutex<HashMap<Identity, Arc<Semaphore>>>,
     travels: AtomicU64,
 }
 
 impl Engine {
-    /// An engine that has moved nothing yet.
+    /// An engine that has moved nothing yet. In the directory `spool` it puts aside what slow destinations need later.
     #[must_use]
-    pub fn new(settings: Settings, progress: Arc<dyn Progress>) -> Self {
+    pub fn new(settings: Settings, spool: &Path, progress: Arc<dyn Progress>) -> Self {
         let settings = Settings { concurrency: settings.concurrency.max(1), ..settings };
+        let Settings { pause, patience, .. } = settings;
+        let spool = Spool::new(spool);
+        let means = Means { progress: Arc::clone(&progress), pause, patience, spool, room: Room::default() };
         Self {
             settings,
             progress,
             ledger: Ledger::default(),
-            room: Room::default(),
+            wells: Wells::new(means),
             permits: Mutex::default(),
             travels: AtomicU64::new(0),
         }
@@ -92,7 +101,7 @@ impl Engine {
         destination: &Destination,
         options: &Options,
     ) -> Result<TransferReport, Error> {
-        self.run(&TransferPlan::make(source, destination, options).await?).await
+        Track::new(self, source, destination).copy(options).await
     }
 
     /// Carries out a plan. What it finds there is left as it is, and where it fails no tag has moved.
@@ -100,7 +109,7 @@ impl Engine {
     /// # Errors
     /// A side failed for good, or content is not what its digest says.
     pub async fn run(&self, plan: &TransferPlan) -> Result<TransferReport, Error> {
-        Track::new(self).run(plan).await
+        Track::new(self, &plan.source, &plan.destination).run(plan).await
     }
 
     /// Carries out jobs, some at once, and hands over what came of each destination, in the order of `jobs` and of
@@ -123,7 +132,10 @@ impl Engine {
     /// Brings one image to all its destinations at once; none waits for another.
     async fn copy_job(&self, job: &Job) -> Vec<Result<TransferReport, Error>> {
         let source = job.view();
-        join_all(job.destinations.iter().map(|destination| self.copy(&source, destination, &job.options))).await
+        let track = |destination| Track::new(self, &source, destination);
+        // All are known before the first begins, so that it reads for all.
+        let tracks: Vec<Track<'_>> = job.destinations.iter().map(track).collect();
+        join_all(tracks.into_iter().map(|track| track.copy(&job.options))).await
     }
 
     /// Waits until one more blob may travel to `place`.

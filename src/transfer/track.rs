@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures_util::TryStreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::passage::Passage;
+use super::delivery::{Delivered, Delivery};
 use super::report::BlobTallies;
 use super::tries::{Tries, wait};
-use super::{Engine, Error, ManifestStep, Role, TransferPlan, TransferReport};
+use super::well::{Demand, Reads};
+use super::{Destination, Engine, Error, ManifestStep, Options, Role, Source, TransferPlan, TransferReport};
 use crate::image::{Descriptor, Digest};
 use crate::progress::{Arrival, BlobId, Event};
 use crate::registry::{self, ErrorKind};
@@ -17,11 +18,23 @@ use crate::registry::{self, ErrorKind};
 /// The way to one destination.
 pub(super) struct Track<'a> {
     engine: &'a Engine,
+    source: &'a Source,
+    destination: &'a Destination,
+    demand: Demand<'a>,
 }
 
 impl<'a> Track<'a> {
-    pub(super) const fn new(engine: &'a Engine) -> Self {
-        Self { engine }
+    /// From now on blobs of the source are kept for this destination, until it is known which it needs.
+    pub(super) fn new(engine: &'a Engine, source: &'a Source, destination: &'a Destination) -> Self {
+        Self { engine, source, destination, demand: engine.wells.expect(source, destination) }
+    }
+
+    /// Plans the transfer and carries it out.
+    ///
+    /// # Errors
+    /// As [`Engine::copy`].
+    pub(super) async fn copy(self, options: &Options) -> Result<TransferReport, Error> {
+        self.run(&TransferPlan::make(self.source, self.destination, options).await?).await
     }
 
     /// Carries out a plan. What it finds there is left as it is, and where it fails no tag has moved.
@@ -56,6 +69,7 @@ impl<'a> Track<'a> {
 
     async fn carry_out(&self, plan: &TransferPlan) -> Result<BlobTallies, Error> {
         let destination = &plan.destination;
+        self.demand.decide(&plan.blobs);
         let session = destination.registry.begin_session(&destination.repository).await;
         let session = session.map_err(|error| destination.failed(error))?;
         let tallies = self.blobs(plan).await?;
@@ -81,44 +95,34 @@ impl<'a> Track<'a> {
             {
                 travelling.push(self.blob(plan, blob));
             }
-            let Some((arrival, size)) = travelling.try_next().await? else { return Ok(tallies) };
-            tallies.count(arrival, size);
+            let Some((delivered, size)) = travelling.try_next().await? else { return Ok(tallies) };
+            tallies.count(&delivered, size);
         }
     }
 
     /// Brings one blob there, unless this run did so before.
-    async fn blob(&self, plan: &TransferPlan, blob: &Descriptor) -> Result<(Arrival, u64), Error> {
+    async fn blob(&self, plan: &TransferPlan, blob: &Descriptor) -> Result<(Delivered, u64), Error> {
         let id = self.engine.number_travel();
-        let arrived = self.bring(plan, blob, id).await;
-        let how = arrived.as_ref().map_or(Arrival::Failed, |arrival| *arrival);
+        let delivered = self.bring(plan, blob, id).await;
+        self.demand.settle(&blob.digest);
+        let how = delivered.as_ref().map_or(Arrival::Failed, |delivered| delivered.arrival);
         let (digest, size) = (blob.digest.clone(), blob.size);
         self.engine.progress.observe(&Event::BlobFinished { id, digest, size, how });
-        arrived.map(|arrival| (arrival, size))
+        delivered.map(|delivered| (delivered, size))
     }
 
-    async fn bring(&self, plan: &TransferPlan, blob: &Descriptor, id: BlobId) -> Result<Arrival, Error> {
+    async fn bring(&self, plan: &TransferPlan, blob: &Descriptor, id: BlobId) -> Result<Delivered, Error> {
         let destination = &plan.destination;
         let mut homes = self.engine.ledger.homes(destination.registry.identity(), &blob.digest).await;
         if homes.contains(&destination.repository) {
-            return Ok(Arrival::Present);
+            return Ok(Delivered { arrival: Arrival::Present, reads: Reads::Once });
         }
         let _permit = self.engine.permit(destination.registry.identity()).await;
         let from = homes.first().or(plan.mount_from());
-        let arrival = self.passage(plan, blob, id).travel(from).await?;
+        let delivery = Delivery { engine: self.engine, source: &plan.source, destination, blob, id, record: None };
+        let delivered = delivery.travel(from).await?;
         homes.push(destination.repository.clone());
-        Ok(arrival)
-    }
-
-    fn passage<'p>(&'p self, plan: &'p TransferPlan, blob: &'p Descriptor, id: BlobId) -> Passage<'p> {
-        Passage {
-            source: &plan.source,
-            destination: &plan.destination,
-            blob,
-            id,
-            progress: &self.engine.progress,
-            pause: self.engine.settings.pause,
-            room: &self.engine.room,
-        }
+        Ok(delivered)
     }
 
     /// Puts one manifest in place; where the destination lost content meanwhile, that is sent again, once. Some only

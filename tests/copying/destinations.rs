@@ -1,11 +1,18 @@
 //! Several destinations of one copy, reported one by one.
 
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use super::{Pair, tagged};
 use crate::support::docker_registry::DockerRegistry;
+use crate::support::eventually;
 use crate::support::images::{image, index};
 use crate::support::program::Program;
+use crate::support::push::Registry;
 use crate::support::relay::Relay;
-use crate::support::scripted::Scripted;
+use crate::support::scripted::{Act, Scripted, when};
 
 #[test]
 fn every_destination_gets_the_image() {
@@ -19,7 +26,7 @@ fn every_destination_gets_the_image() {
     let words = [vec!["copy", "-q", &source], destinations.iter().map(String::as_str).collect()];
     let run = pair.program.run(&words.concat()).success();
     assert_eq!(run.lines(), [image.digest(); 3]);
-    let third = crate::support::push::Registry::at(&third.url());
+    let third = Registry::at(&third.url());
     for (registry, repository, tag) in
         [(&pair.arrived(), "b", "v1"), (&pair.arrived(), "c/d", "v2"), (&third, "e", "v3")]
     {
@@ -120,4 +127,65 @@ fn a_dry_run_counts_for_every_destination() {
     assert_eq!(document["images"][1]["blobs"][0]["from"], "b");
     let written = |line: &String| !line.starts_with("HEAD") && !line.starts_with("GET");
     assert!(!to.lines().iter().chain(&other.lines()).any(written), "{:?}", to.lines());
+}
+
+#[test]
+fn four_destinations_cost_the_source_its_bytes_once() {
+    needs!("docker-registry");
+    let from = DockerRegistry::open();
+    let relay = Relay::to(from.address());
+    let registries: Vec<DockerRegistry> = (0..3).map(|_| DockerRegistry::open()).collect();
+    let image = image().layers(&[3_000_000, 200_000, 9000]).build();
+    Registry::at(&from.url()).push("a", &image, &["v1"]);
+    let mut names: Vec<String> = registries.iter().map(|registry| format!("{}/b:v1", registry.address())).collect();
+    names.push("store:b:v1".to_owned());
+    let source = format!("{}/a:v1", relay.address());
+    let program = Program::new();
+    let words = [vec!["copy", "-o", "json", "--attached", "none", &source], names.iter().map(String::as_str).collect()];
+    let run = program.run(&words.concat()).success();
+    let bytes: usize = image.blobs.iter().map(|blob| blob.bytes.len()).sum();
+    assert_eq!(relay.downloaded(), (bytes + image.manifest.bytes.len()) as u64, "{:?}", relay.lines());
+    for number in 0..4 {
+        let blobs = &run.json()["images"][number]["blobs"];
+        assert_eq!((&blobs["sent"]["bytes"], &blobs["secondReads"]["count"]), (&bytes.into(), &0.into()), "{blobs}");
+    }
+    assert!(registries.iter().all(|registry| Registry::at(&registry.url()).holds("b", &image)));
+    program.run(&["copy", "store:b:v1", "oci:there"]).success();
+}
+
+#[test]
+fn neither_a_dead_nor_a_slow_destination_holds_the_others_up() {
+    let from = Scripted::start();
+    let (slow, fast) = (Scripted::start(), [Scripted::start(), Scripted::start()]);
+    // It takes connections, and never says a word.
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap();
+    let image = image().layers(&[3_000_000, 1_000_000, 40_000]).build();
+    from.put("a", &image, &["v1"]);
+    let released = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&released);
+    slow.rule(
+        when("PUT", "/blobs/uploads/"),
+        Act::answer_if(move |_| {
+            while !gate.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            None
+        }),
+    );
+    let there = [&fast[0].address(), &dead.local_addr().unwrap().to_string(), &slow.address(), &fast[1].address()]
+        .map(|address| format!("{address}/b:v1"));
+    let source = format!("{}/a:v1", from.address());
+    let flags = ["copy", "--attached", "none", "--timeout", "4", "--retries", "0", &source];
+    let words = [&flags[..], &there.each_ref().map(String::as_str)[..]].concat();
+    let program = Program::new();
+    let running = program.invoke(&words).start();
+    eventually("the fast ones are done", || fast.iter().all(|fast| fast.tag("b", "v1").is_some()));
+    assert_eq!(slow.tag("b", "v1"), None, "{:?}", slow.lines());
+    released.store(true, Ordering::SeqCst);
+    let run = running.finish();
+    assert_eq!(run.code, Some(7), "{}", run.shown());
+    assert!(run.stderr.contains(&there[1]) && !run.stderr.contains(&there[2]), "{}", run.shown());
+    assert!(fast.iter().chain([&slow]).all(|registry| registry.holds("b", &image)));
+    let blobs = from.count("GET", "/blobs/");
+    assert_eq!(blobs, image.blobs.len(), "each once: {:?}", from.lines());
 }

@@ -93,6 +93,9 @@ fn results() {
         skipped:
           count: 0
           bytes: 0
+        secondReads:
+          count: 0
+          bytes: 0
       manifests: 3
       attached: []
       warnings: []

@@ -14,6 +14,7 @@ mod processes;
 mod ranges;
 mod reading;
 mod requests;
+mod several;
 mod writing;
 
 use std::collections::BTreeMap;

@@ -13,7 +13,7 @@ use crate::support::server::{Delivery, Request, Response};
 /// The layer of most tests.
 const SIZE: usize = 300_000;
 
-fn flipped(at: usize) -> Act {
+pub(super) fn flipped(at: usize) -> Act {
     Act::change(move |_, mut response: Response| {
         if let Some(byte) = response.body.get_mut(at) {
             *byte ^= 1;
@@ -23,7 +23,7 @@ fn flipped(at: usize) -> Act {
 }
 
 /// The `Range` of every request for the layer.
-fn ranges(scene: &Scene) -> Vec<Option<String>> {
+pub(super) fn ranges(scene: &Scene) -> Vec<Option<String>> {
     let requests = scene.source.requests().into_iter();
     let requests = requests.filter(|request| request.method == "GET" && request.target.contains(scene.layer_word()));
     requests.map(|request| request.header("range").map(str::to_owned)).collect()

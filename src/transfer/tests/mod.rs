@@ -6,5 +6,7 @@ mod place;
 mod plans;
 mod ranges;
 mod several;
+mod sharing;
 mod support;
+mod wide;
 mod wire;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::support::{name, tag};
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
@@ -51,8 +52,21 @@ pub(super) struct Place {
     pub(super) log: Mutex<Vec<String>>,
     /// How many blob bytes were handed out.
     pub(super) read: Arc<Mutex<usize>>,
+    held: Gates,
+    /// Held by whoever reads a blob, where only so many may at once.
+    readers: Mutex<Option<Arc<Semaphore>>>,
     /// Whether uploads compare by themselves.
     verifies: bool,
+}
+
+/// What requests of a kind wait for.
+type Gates = Arc<Mutex<BTreeMap<&'static str, Arc<Semaphore>>>>;
+
+async fn pass(gates: &Gates, word: &str) {
+    let gate = gates.lock().unwrap().get(word).cloned();
+    if let Some(gate) = gate {
+        gate.acquire().await.unwrap().forget();
+    }
 }
 
 impl Place {
@@ -72,8 +86,22 @@ impl Place {
             faults: Arc::default(),
             log: Mutex::default(),
             read: Arc::default(),
+            held: Gates::default(),
+            readers: Mutex::default(),
             verifies,
         }
+    }
+
+    /// From now on whoever reads a blob waits until nobody else does.
+    pub(super) fn one_reader_at_a_time(&self) {
+        *self.readers.lock().unwrap() = Some(Arc::new(Semaphore::new(1)));
+    }
+
+    /// From now on `resolve`, `begin` or `write` (of an upload) wait until the gate that this returns lets them pass.
+    pub(super) fn hold(&self, word: &'static str) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        self.held.lock().unwrap().insert(word, Arc::clone(&gate));
+        gate
     }
 
     pub(super) fn fault(&self, set: impl FnOnce(&mut Faults)) {
@@ -129,6 +157,7 @@ impl ImageSource for Place {
 
     async fn resolve(&self, repository: &RepositoryName, selector: &Selector) -> Result<Option<Descriptor>> {
         self.note("resolve");
+        pass(&self.held, "resolve").await;
         let found = ImageSource::resolve(&self.inner, repository, selector).await;
         let moves = self.faults.lock().unwrap().moves.take();
         if let Some((tag, manifest)) = moves {
@@ -153,6 +182,11 @@ impl ImageSource for Place {
 
     async fn blob(&self, repository: &RepositoryName, blob: &Descriptor, range: ByteRange) -> Result<BlobReader> {
         self.note("blob");
+        let readers = self.readers.lock().unwrap().clone();
+        let turn = match readers {
+            Some(readers) => readers.acquire_owned().await.ok(),
+            None => None,
+        };
         let (cut, flip, longer, shorter, range) = {
             let mut faults = self.faults.lock().unwrap();
             let cut = (!faults.cuts.is_empty()).then(|| faults.cuts.remove(0));
@@ -176,6 +210,7 @@ impl ImageSource for Place {
             pieces.push(Err(Error::new(ErrorKind::Cut, "the body ended early")));
         }
         let counted = pieces.into_iter().inspect(move |piece| {
+            let _held = &turn;
             *read.lock().unwrap() += piece.as_ref().map_or(0, Bytes::len);
         });
         Ok(BlobReader::new(from as u64, futures_util::stream::iter(counted)))
@@ -221,10 +256,11 @@ impl ImageDestination for Place {
             (Some(_), None) => "mount",
             (None, None) => "begin",
         });
+        pass(&self.held, "begin").await;
         Ok(match self.inner.begin_blob(repository, blob, from, resume).await? {
             Begun::Upload(inner) => {
-                let (faults, verifies) = (self.faults.clone(), self.verifies);
-                Begun::Upload(Box::new(FaultyUpload { inner, faults, verifies, written: 0 }))
+                let (faults, held, verifies) = (self.faults.clone(), self.held.clone(), self.verifies);
+                Begun::Upload(Box::new(FaultyUpload { inner, faults, held, verifies, written: 0 }))
             }
             begun => begun,
         })
@@ -253,6 +289,7 @@ impl ImageDestination for Place {
 struct FaultyUpload {
     inner: Box<dyn BlobUpload>,
     faults: Arc<Mutex<Faults>>,
+    held: Gates,
     verifies: bool,
     written: usize,
 }
@@ -260,6 +297,7 @@ struct FaultyUpload {
 #[async_trait]
 impl BlobUpload for FaultyUpload {
     async fn write(&mut self, mut chunk: Bytes) -> Result<()> {
+        pass(&self.held, "write").await;
         let fault = self.faults.lock().unwrap().writes.first().copied();
         if let Some((after, kind)) = fault
             && self.written + chunk.len() > after

@@ -88,7 +88,7 @@ async fn what_is_said_adds_up() {
     Builder::new(&b, "app").blob(b"{\"a config\":1}").await;
     a.fault(|faults| faults.cuts = vec![200_000, 0]);
     let record = Arc::new(Record::default());
-    let engine = Engine::new(Settings::default(), record.clone());
+    let engine = Engine::new(Settings::default(), &std::env::temp_dir(), record.clone());
     engine.copy(&a.source("app", "v1"), &b.destination("app", &["v1"]), &Options::default()).await.unwrap();
     let events = record.0.lock().unwrap();
     assert!(matches!(events.first(), Some(Event::Planned { blobs: 2, bytes: 500_014, .. })));

@@ -22,7 +22,13 @@ pub(super) fn tag(text: &str) -> Tag {
 
 /// An engine that does not wait long.
 pub(super) fn engine() -> Engine {
-    Engine::new(Settings { concurrency: 3, pause: Duration::from_millis(1) }, Arc::new(Silent))
+    engine_with(Settings::default())
+}
+
+/// The same, with other limits.
+pub(super) fn engine_with(settings: Settings) -> Engine {
+    let settings = Settings { concurrency: 3, pause: Duration::from_millis(1), ..settings };
+    Engine::new(settings, &std::env::temp_dir(), Arc::new(Silent))
 }
 
 pub(super) async fn copy(source: &Source, destination: &Destination) -> Result<TransferReport, transfer::Error> {
@@ -108,4 +114,14 @@ pub(super) fn content(size: usize, seed: u64) -> Vec<u8> {
         state.to_le_bytes()[3]
     };
     std::iter::repeat_with(next).take(size).collect()
+}
+
+/// Waits until something is so, while other work goes on.
+pub(super) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
 }
