@@ -21,13 +21,19 @@ fn compared(words: &[&str], when: When, act: Act) -> (Output, Scripted) {
     };
     let registry = Scripted::start();
     registry.put("app", &image().build(), &["v1"]);
-    let honest = run(&registry, &program_of(&[])).success();
+    let honest = honest_peak(|| run(&registry, &program_of(&[])));
     registry.rule(when, act);
     let hostile = run(&registry, &program_of(&[]));
-    let more = hostile.peak.saturating_sub(honest.peak);
+    let more = hostile.peak.saturating_sub(honest);
     assert!(more < MORE, "{words:?} took {} KiB more\n{}", more / 1024, hostile.shown());
     assert!(hostile.code.is_some(), "a signal ended it: {}", hostile.shown());
     (hostile, registry)
+}
+
+/// The memory that an honest body takes. Such a run is so short that the last look at it may come too early, so it is
+/// the most of several.
+fn honest_peak(run: impl Fn() -> Output) -> u64 {
+    (0..3).map(|_| run().success().peak).max().unwrap()
 }
 
 /// A body that begins like `start` and goes on for a gibibyte.
@@ -113,11 +119,11 @@ fn s20_tokens_of_1_gib() {
         let registry = Scripted::start();
         registry.put("app", &image().build(), &["v1"]);
         let words = ["resolve", &format!("{}/app:v1", registry.address())];
-        let honest = run_once(&program_of(&[]), &words).success();
+        let honest = honest_peak(|| run_once(&program_of(&[]), &words));
         wants_token_of(&registry, &format!("{}/token", realm.url()));
         let hostile = run_once(&program_of(&[]), &words);
         assert!(matches!(hostile.code, Some(1 | 4)), "{}", hostile.shown());
-        assert!(hostile.peak.saturating_sub(honest.peak) < MORE, "{} {}", hostile.peak, honest.peak);
+        assert!(hostile.peak.saturating_sub(honest) < MORE, "{} {honest}", hostile.peak);
         assert!(hostile.stderr.len() < 8192);
     }
     little_was_read(&realm);
@@ -130,7 +136,7 @@ fn s20_a_config_of_1_gib() {
     registry.put("app", &honest, &["v1"]);
     let program = program_of(&[]);
     let words = ["inspect", &format!("{}/app:v1", registry.address())];
-    let base = run_once(&program, &words).success();
+    let base = honest_peak(|| run_once(&program, &words));
     // The manifest says so itself: nothing of it is read.
     let mut document = honest.document();
     document["config"]["size"] = json!(GIBIBYTE);
@@ -138,11 +144,11 @@ fn s20_a_config_of_1_gib() {
     registry.rule(when("GET", "/blobs/"), Act::respond(flood(200, "application/octet-stream", "{", b' ')));
     registry.forget_requests();
     let failed = run_once(&program, &words);
-    assert!(failed.code != Some(0) && failed.peak < base.peak + MORE, "{}", failed.shown());
+    assert!(failed.code != Some(0) && failed.peak < base + MORE, "{}", failed.shown());
     // The manifest says otherwise: what is longer is noticed at once.
     registry.put_manifest("app", &honest.manifest, &["v1"]);
     let failed = run_once(&program, &words).code(6);
-    assert!(failed.peak < base.peak + MORE);
+    assert!(failed.peak < base + MORE);
     little_was_read(&registry);
 }
 
