@@ -110,6 +110,11 @@ impl Reach {
                 | OutboundError::CertificateWanted(_)
                 | OutboundError::Settings(_)),
             ) => return Err(error),
+            // It broke behind the handshake.
+            Err(OutboundError::Broken { .. }) => {
+                let response = self.tls.send(make(&self.tls)?).await?;
+                return Ok(self.found(response, true));
+            }
             Err(_) => {}
         }
         let response = self.plain.send(make(&self.plain)?).await?;

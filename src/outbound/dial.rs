@@ -16,6 +16,17 @@ use super::{Origin, OutboundError, Reach, Request, Standing, TlsSettings, Traffi
 /// How often HTTP/2 may fail before it is given up.
 const HTTP2_PATIENCE: u32 = 2;
 
+/// A sort of connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// To the configured origin, over HTTP/2 where it is offered.
+    Mixed,
+    /// To the configured origin, over HTTP/1.1.
+    Old,
+    /// To everyone else.
+    Strangers,
+}
+
 /// Makes connections, each sort when it is first needed.
 #[derive(Debug)]
 pub(super) struct Dialer {
@@ -45,17 +56,24 @@ impl Dialer {
         }
     }
 
-    /// The connections that suit a request.
-    pub(super) fn client_for(&self, request: &Request, standing: Standing) -> Result<&reqwest::Client, OutboundError> {
+    /// Which sort of connection suits a request.
+    pub(super) fn sort_for(&self, request: &Request, standing: Standing) -> Sort {
         let http2_is_broken = self.http2_failures.load(Ordering::Relaxed) >= HTTP2_PATIENCE;
         match (standing, request.traffic) {
-            (Standing::Realm | Standing::Stranger, _) => made(&self.strangers, || self.for_strangers()),
+            (Standing::Realm | Standing::Stranger, _) => Sort::Strangers,
             // Only where HTTP/2 is spoken do bytes need connections of another kind.
-            (Standing::Home, Traffic::Bulk) if self.speaks_http2.load(Ordering::Relaxed) => {
-                made(&self.bulk, || self.at_home(true))
-            }
-            (Standing::Home, _) if http2_is_broken => made(&self.bulk, || self.at_home(true)),
-            (Standing::Home, _) => made(&self.mixed, || self.at_home(false)),
+            (Standing::Home, Traffic::Bulk) if self.speaks_http2.load(Ordering::Relaxed) => Sort::Old,
+            (Standing::Home, _) if http2_is_broken => Sort::Old,
+            (Standing::Home, _) => Sort::Mixed,
+        }
+    }
+
+    /// The connections of one sort.
+    pub(super) fn client(&self, sort: Sort) -> Result<&reqwest::Client, OutboundError> {
+        match sort {
+            Sort::Strangers => made(&self.strangers, || self.for_strangers()),
+            Sort::Old => made(&self.bulk, || self.at_home(true)),
+            Sort::Mixed => made(&self.mixed, || self.at_home(false)),
         }
     }
 
@@ -66,9 +84,10 @@ impl Dialer {
         }
     }
 
-    /// Takes note of a failure: HTTP/2 that breaks again and again is not spoken any more.
-    pub(super) fn failed(&self, reason: &str) {
-        if reason.contains("http2 error") {
+    /// Takes note of a connection that broke: where it may have been HTTP/2 that breaks again and again, it is not
+    /// spoken any more. What broke does not always say which protocol it was.
+    pub(super) fn broke(&self, sort: Sort) {
+        if sort == Sort::Mixed && self.home.is_tls() {
             self.http2_failures.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -39,6 +39,7 @@ use http::{Method, StatusCode};
 use url::Url;
 
 use crate::progress::{Event, Progress};
+use dial::Sort;
 use request::Flow;
 use retry::Verdict;
 
@@ -229,7 +230,8 @@ impl Outbound {
         let origin = Origin::of(permit.url()).ok_or_else(|| Refusal::Malformed(redact::url(permit.url())))?;
         let flow = Flow::new();
         let headers = self.headers_for(request, permit, &origin)?;
-        let client = self.dialer.client_for(request, permit.standing())?;
+        let sort = self.dialer.sort_for(request, permit.standing());
+        let client = self.dialer.client(sort)?;
         let (body, length) = request.body.take(&flow);
         let mut builder = client.request(request.method.clone(), permit.url().clone()).headers(headers);
         if let Some(body) = body {
@@ -243,7 +245,7 @@ impl Outbound {
         tracing::debug!(method = %request.method, url = redact::url(permit.url()), length, "request");
         let idle = self.timeouts.idle * request.patience;
         let answer = tokio::select! {
-            answer = builder.send() => answer.map_err(|error| self.judge_failure(&origin, permit, error)),
+            answer = builder.send() => answer.map_err(|error| self.judge_failure(&origin, permit, sort, error)),
             () = flow.silent_for(idle) => Err(OutboundError::Silent { origin: origin.clone(), waited: idle }),
         };
         let inner = answer.inspect_err(|error| tracing::debug!(%error, "no answer"))?;
@@ -297,11 +299,11 @@ impl Outbound {
     }
 
     /// Finds out which way a request failed.
-    fn judge_failure(&self, origin: &Origin, permit: &Permit, error: reqwest::Error) -> OutboundError {
+    fn judge_failure(&self, origin: &Origin, permit: &Permit, sort: Sort, error: reqwest::Error) -> OutboundError {
         let proxy = self.dialer.proxy_for(permit.url());
         let error = failure::judge(error, origin.clone(), proxy, self.timeouts.connect);
-        if let OutboundError::Broken { reason, .. } = &error {
-            self.dialer.failed(reason);
+        if let OutboundError::Broken { .. } = &error {
+            self.dialer.broke(sort);
         }
         error
     }

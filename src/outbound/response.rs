@@ -52,6 +52,12 @@ impl Response {
         self.standing == Standing::Home
     }
 
+    /// Whether it came over TLS.
+    #[must_use]
+    pub const fn is_over_tls(&self) -> bool {
+        self.origin.is_tls()
+    }
+
     /// Whether it refuses for now, and went on doing so however often it was asked.
     #[must_use]
     pub const fn is_given_up(&self) -> bool {

@@ -8,6 +8,7 @@
 
 mod answers;
 mod disk;
+mod http2;
 mod images;
 mod network;
 mod processes;

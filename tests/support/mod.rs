@@ -10,6 +10,7 @@ pub(crate) mod certificates;
 pub(crate) mod content;
 pub(crate) mod docker_registry;
 pub(crate) mod http;
+pub(crate) mod http2;
 pub(crate) mod images;
 pub(crate) mod keyring;
 pub(crate) mod program;
