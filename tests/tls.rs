@@ -91,6 +91,39 @@ fn a_client_certificate_is_shown_to_who_asks_for_it() {
     program.run(&["resolve", &name]).success();
 }
 
+#[test]
+fn docker_registry_lets_in_who_shows_a_certificate_of_its_authority() {
+    needs!("docker-registry");
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let registry = DockerRegistry::mutual(&authority, &clients);
+    let image = image().build();
+    let source = Scripted::start();
+    source.put("app", &image, &["v1"]);
+    let from = format!("{}/app:v1", source.address());
+    let name = format!("{}/app:v1", registry.address());
+    let program = Program::new();
+    let entry = |client: &Identity, file: &str| {
+        let (certificate, key) = client.write(program.home(), file);
+        let files = format!("  client-cert-file: {}\n  client-key-file: {}\n", certificate.display(), key.display());
+        let address = registry.address();
+        program.configure(&format!("remote-registries:\n- address: '{address}'\n{}{files}", inline(&authority)));
+    };
+    entry(&clients.client("tranship"), "client");
+    program.run(&["copy", "--attached", "none", &from, &name]).success();
+    assert_eq!(program.run(&["resolve", &name]).success().lines(), [format!("{name}@{}", image.digest())]);
+    entry(&Authority::new().client("stranger"), "stranger");
+    program.run(&["resolve", &name]).code(4).says("wants a client certificate that it trusts");
+}
+
+#[test]
+fn who_speaks_plain_http_to_a_tls_server_is_told_so() {
+    needs!("docker-registry");
+    let registry = DockerRegistry::secure(&Authority::new());
+    let name = format!("{}/app:v1", registry.address());
+    let output = Program::new().run(&["inspect", &name, "--tls", "plain-http"]).code(1);
+    output.says("hint: it speaks TLS: leave out `--tls plain-http`").says("--tls verify`");
+}
+
 // Threat S37.
 #[test]
 fn a_certificate_that_is_not_good_ends_it_with_the_reason() {

@@ -57,7 +57,7 @@ pub(super) struct GlobalFlags {
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub(super) timeout: Option<Duration>,
 
-    /// How often a request that failed in passing is tried again [default: 5]
+    /// How often a request that failed in passing is tried again; a blob that was cut off goes on all the same [default: 5]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(super) retries: Option<u32>,
 

@@ -78,7 +78,10 @@ impl Exchange {
         let (status, home) = (response.status(), response.is_home());
         let given_up = response.is_given_up();
         let retry_after = crate::wire::retry_after(response.headers(), jiff::Timestamp::now());
-        let body = ErrorBody::parse(&response.beginning(MAX_ERROR_BODY).await);
+        let in_the_clear = !response.is_over_tls();
+        let beginning = response.beginning(MAX_ERROR_BODY).await;
+        let speaks_tls = status == StatusCode::BAD_REQUEST && in_the_clear && wants_tls(&beginning);
+        let body = ErrorBody::parse(&beginning);
         let kind = kind_of(status, body.code.as_ref().map(crate::registry::ErrorCode::as_str));
         let who = if home { "the registry" } else { "the storage that the registry redirected to" };
         let did = match kind {
@@ -100,6 +103,10 @@ impl Exchange {
             error = error.after_all_tries();
         }
         match kind {
+            _ if home && speaks_tls => {
+                let set = format!("tranship registry set {} --tls verify", self.address());
+                error.with_remedy(Remedy::Other(format!("it speaks TLS: leave out `--tls plain-http`, or run `{set}`")))
+            }
             ErrorKind::Denied if home => error.with_remedy(credential_remedy(self.address(), self.chosen())),
             ErrorKind::RateLimited => match retry_after {
                 Some(pause) => error.with_remedy(Remedy::WaitFor(pause)),
@@ -108,6 +115,12 @@ impl Exchange {
             _ => error,
         }
     }
+}
+
+/// Whether a body is what servers of TLS say to who speaks plain HTTP: Go's, nginx.
+fn wants_tls(body: &[u8]) -> bool {
+    let body = String::from_utf8_lossy(body).to_ascii_lowercase();
+    ["http request to an https server", "http request was sent to https port"].iter().any(|said| body.contains(said))
 }
 
 /// What to do about a credential that was not taken.

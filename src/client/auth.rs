@@ -62,6 +62,8 @@ pub(super) struct Auth {
     scheme: RwLock<Option<Known>>,
     tokens: Tokens,
     will: Mutex<Vec<Scope>>,
+    /// The token server that did not take the credential, and what it said, until it is known to be the right one.
+    refused: Mutex<Option<(Scheme, Error)>>,
 }
 
 #[derive(Clone, Debug)]
@@ -75,7 +77,13 @@ struct Known {
 impl Auth {
     pub(super) fn new(chosen: Chosen, remembered: Option<Scheme>, kept: Option<Kept>) -> Self {
         let known = remembered.map(|scheme| Known { scheme, asked: Vec::new(), confirmed: false });
-        Self { chosen, scheme: RwLock::new(known), tokens: Tokens::new(kept), will: Mutex::default() }
+        Self {
+            chosen,
+            scheme: RwLock::new(known),
+            tokens: Tokens::new(kept),
+            will: Mutex::default(),
+            refused: Mutex::default(),
+        }
     }
 
     pub(super) const fn chosen(&self) -> &Chosen {
@@ -114,11 +122,16 @@ impl Auth {
             (Scheme::Bearer { realm, service }, _) => {
                 let server =
                     TokenServer { outbound, registry, chosen: &self.chosen, realm, service: service.as_deref() };
+                if let Some(error) = self.refused_before(&known.scheme) {
+                    return Err(error);
+                }
                 let found = self.token(&server, &known, wanted, effort).await;
                 match found {
                     Ok(token) => Ok(Proof::Token(token)),
                     // What an earlier run remembered may be out of date: the registry's answer will tell.
-                    Err(_) if !known.confirmed => {
+                    Err(error) if !known.confirmed => {
+                        let refused = self.is_about_us(&error).then_some((known.scheme, error));
+                        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
                         self.forget();
                         Ok(Proof::None)
                     }
@@ -137,7 +150,7 @@ impl Auth {
             let all = in_order(wanted, will);
             match server.ask(&all).await {
                 // One scope that the server does not like spoils all: what can be done without is left out.
-                Err(error) if all.len() > wanted.len() && is_about_scopes(&error) => server.ask(wanted).await,
+                Err(error) if all.len() > wanted.len() && self.is_about_scopes(&error) => server.ask(wanted).await,
                 other => other,
             }
         };
@@ -191,6 +204,27 @@ impl Auth {
         }
     }
 
+    /// Whether a token server may have disliked what was asked for, rather than who asked.
+    fn is_about_scopes(&self, error: &Error) -> bool {
+        !self.is_about_us(error)
+            && matches!(
+                error.kind(),
+                ErrorKind::Denied | ErrorKind::Rejected | ErrorKind::NotFound | ErrorKind::Unavailable
+            )
+    }
+
+    /// Whether a token server did not take the credential: asking again can only have it locked.
+    fn is_about_us(&self, error: &Error) -> bool {
+        let shows = matches!(self.chosen.credential, Credential::Password { .. } | Credential::IdentityToken(_));
+        shows && error.status() == Some(401)
+    }
+
+    /// The error of a token server that did not take the credential, where it was asked on an earlier run's word.
+    fn refused_before(&self, scheme: &Scheme) -> Option<Error> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.take().filter(|(by, _)| by == scheme).map(|(_, error)| error)
+    }
+
     fn known(&self) -> Option<Known> {
         self.scheme.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -211,11 +245,6 @@ fn in_order(wanted: &[Scope], others: Vec<Scope>) -> Vec<Scope> {
     scopes.sort_by_key(place);
     scopes.truncate(wanted.len() + MAX_FURTHER_SCOPES);
     scopes
-}
-
-/// Whether a token server may have disliked what was asked for, rather than who asked.
-fn is_about_scopes(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Denied | ErrorKind::Rejected | ErrorKind::NotFound | ErrorKind::Unavailable)
 }
 
 fn bearer(token: &Secret) -> Result<HeaderValue> {

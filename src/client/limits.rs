@@ -1,8 +1,10 @@
-//! What is asked of one registry at most: blobs read at once, blobs written at once, bytes in a second.
+//! What is asked of one registry at most, and held for it: blobs read and written at once, bytes of chunks, bytes in a
+//! second.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::turns::{Complaints, Turn, Turns};
@@ -10,19 +12,23 @@ use crate::config;
 
 /// How many blobs are read or written at once where nothing is configured: what is at work sets the limit then.
 const MOST: usize = 64;
+/// How much of all blobs that go in chunks is held at once, in KiB: as much as the longest chunk that is sent.
+const ROOM: u32 = 64 * 1024;
 /// How far ahead of its time a body may be.
 const BURST: Duration = Duration::from_millis(100);
 
 /// The limits of one registry.
 ///
 /// Reads and writes are counted apart, and who writes takes his turn before he begins to read. So a read waits for
-/// reads alone, of which each one under way belongs to somebody who waits for nothing more here; and a write waits
-/// for writes alone, of which each one under way may wait for a read. Nobody can wait for himself, nor two for each
-/// other.
+/// reads alone, of which each one under way comes to its end without another; and a write waits for writes alone, of
+/// which each one under way may wait for a read, or for room for its chunks. Nobody can wait for himself, nor two for
+/// each other.
 #[derive(Debug)]
 pub(super) struct Limits {
     reads: Turns,
     writes: Turns,
+    /// Room for chunks, in KiB.
+    chunks: Arc<Semaphore>,
     bandwidth: Option<Bandwidth>,
 }
 
@@ -34,6 +40,7 @@ impl Limits {
         Self {
             reads: Turns::new(most, too_many.clone()),
             writes: Turns::new(most, too_many),
+            chunks: Arc::new(Semaphore::new(ROOM as usize)),
             bandwidth: bandwidth.map(|rate| Bandwidth { rate, free_at: Mutex::new(Instant::now()) }),
         }
     }
@@ -46,6 +53,13 @@ impl Limits {
     /// Waits until one more blob may be written.
     pub(super) async fn write(&self) -> Turn {
         self.writes.take().await
+    }
+
+    /// Waits until so many bytes more may be held until the registry has them.
+    pub(super) async fn hold(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let wanted = u32::try_from(bytes.div_ceil(1024)).unwrap_or(ROOM).min(ROOM);
+        // Nothing closes the semaphore.
+        Arc::clone(&self.chunks).acquire_many_owned(wanted).await.ok()
     }
 
     /// Waits until so many bytes more may pass.
@@ -83,7 +97,7 @@ mod tests {
     #[tokio::test]
     async fn bytes_take_their_time() {
         let limits = config::Limits { concurrency: Some(1), bandwidth: Some(1_000_000) };
-        let limits = Limits::new(limits, std::sync::Arc::new(|| 0));
+        let limits = Limits::new(limits, Arc::new(|| 0));
         let start = Instant::now();
         for _ in 0..4 {
             limits.pass(100_000).await;

@@ -14,6 +14,7 @@ use super::pull::Forbidden;
 use super::scout::Scouts;
 use super::{Client, manifests};
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
+use crate::outbound::Response;
 use crate::registry::{Begun, Identity, ImageDestination, NoSession, PushSession, Result, TagCondition, UploadState};
 use crate::wire::Route;
 
@@ -124,7 +125,7 @@ impl ImageDestination for Client {
         Ok(match self.begin(repository, blob, from, resume).await? {
             Beginning::Present => Begun::Present,
             Beginning::Mounted => Begun::Mounted,
-            Beginning::Upload(upload) => Begun::Upload(Box::new(upload.in_turn(turn))),
+            Beginning::Upload(upload) => Begun::Upload(Box::new(upload.in_turn(turn).await)),
         })
     }
 
@@ -161,8 +162,7 @@ impl Exchange {
 
     /// Looks whether a blob is in a repository.
     pub(super) async fn has_blob(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<bool> {
-        let route = Route::Blob { repository: repository.clone(), digest: blob.digest.clone() };
-        let response = self.call(Call::new(Method::HEAD, &route, push(repository))).await?;
+        let response = self.look_for_blob(repository, blob).await?;
         match response.status().as_u16() {
             200 => Ok(true),
             // 403 where something is missing, and places without HEAD: the upload will tell.
@@ -172,5 +172,11 @@ impl Exchange {
                 Err(self.refused(&what, response).await)
             }
         }
+    }
+
+    /// Looks for a blob, whatever the answer.
+    pub(super) async fn look_for_blob(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Response> {
+        let route = Route::Blob { repository: repository.clone(), digest: blob.digest.clone() };
+        self.call(Call::new(Method::HEAD, &route, push(repository))).await
     }
 }

@@ -9,6 +9,7 @@ mod stream;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{scout, turns};
 use crate::registry::{BlobUpload, Result, UploadState};
@@ -31,6 +32,8 @@ pub(super) struct Upload {
     ahead: Option<scout::Turn>,
     /// Its turn among those that are written to the registry.
     turn: Option<turns::Turn>,
+    /// Room for the chunks that are held until the registry has them.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 enum Way {
@@ -52,12 +55,12 @@ impl Upload {
             Some(longest) => Way::Chunks(session, Chunks::new(longest)),
             None => Way::Stream(session, None),
         };
-        Self { parcel, way, taken, ahead: None, turn: None }
+        Self { parcel, way, taken, ahead: None, turn: None, _room: None }
     }
 
     /// An upload that is opened by its blob, of [`LONGEST_SINGLE`] bytes at most.
     pub(super) const fn single(parcel: Parcel) -> Self {
-        Self { parcel, way: Way::Single(Vec::new()), taken: 0, ahead: None, turn: None }
+        Self { parcel, way: Way::Single(Vec::new()), taken: 0, ahead: None, turn: None, _room: None }
     }
 
     /// Lets it go ahead of the others.
@@ -65,9 +68,15 @@ impl Upload {
         Self { ahead: Some(turn), ..self }
     }
 
-    /// Keeps its turn until it is committed or dropped.
-    pub(super) fn in_turn(self, turn: turns::Turn) -> Self {
-        Self { turn: Some(turn), ..self }
+    /// Keeps its turn until it is committed or dropped, and waits for room for what it will hold.
+    pub(super) async fn in_turn(self, turn: turns::Turn) -> Self {
+        let holds = match &self.way {
+            Way::Chunks(session, chunks) => chunks.chunk(session).min(session.blob().size),
+            Way::Single(_) | Way::Stream(..) => 0,
+        };
+        // Small ones are so many at most as there are turns, and need not wait.
+        let room = if holds > SMALL { self.parcel.exchange.limits.hold(holds).await } else { None };
+        Self { turn: Some(turn), _room: room, ..self }
     }
 
     const fn session(&self) -> Option<&Session> {
@@ -110,7 +119,7 @@ impl BlobUpload for Upload {
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {
-        let Self { parcel, way, taken, ahead, turn } = *self;
+        let Self { parcel, way, taken, ahead, turn, _room } = *self;
         parcel.check_length(taken)?;
         let done = match way {
             Way::Single(pieces) => single::send(parcel.clone(), pieces).await,

@@ -208,7 +208,7 @@ pub struct TlsModeError(pub String);
 /// `limits` of a remote registry: what is asked of it at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// How many requests run at once, 1 to 64. Unset, `settings.concurrency`.
+    /// How many blobs are read at once, and how many are written, 1 to 64. Unset, `settings.concurrency` is the limit.
     pub concurrency: Option<usize>,
     /// How many bytes are read and written in a second, written as in `50MiB/s`. Unset, no limit.
     pub bandwidth: Option<u64>,

@@ -189,3 +189,24 @@ fn a_token_that_lacks_something_is_asked_for_again_for_that_alone() {
     assert_eq!(tokens.fetches().len(), 2);
     assert_eq!(registry.count("HEAD", "/manifests/v1"), 3);
 }
+
+#[test]
+fn a_password_that_is_not_taken_is_shown_once() {
+    let tokens = TokenServer::start(Tokens::default());
+    let registry = registry(&tokens);
+    let mut program = program_of_bob(&registry.address());
+    // The second run goes by the challenge that the first one met.
+    let other = name(&registry).replace("team/app", "team/other");
+    program.run(&["copy", "--attached", "none", &name(&registry), &other]).success();
+    program.set("TRANSHIP_SECRET_TEST_BOB_PASSWORD", "wrong");
+    for words in [["resolve", &name(&registry), &other], ["resolve", &other, &name(&registry)]] {
+        tokens.forget_fetches();
+        let output = program.run(&words).code(4);
+        output.says("gave no token").says("HTTP 401");
+        let shown = tokens.fetches().into_iter().filter(|fetch| fetch.status == 401).count();
+        assert!(shown <= 2, "once for each image: {:?}", tokens.fetches());
+    }
+    tokens.forget_fetches();
+    program.run(&["copy", "--attached", "none", &name(&registry), &format!("{other}-b")]).code(4);
+    assert_eq!(tokens.fetches().len(), 1, "{:?}", tokens.fetches());
+}

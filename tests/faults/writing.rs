@@ -112,6 +112,22 @@ fn f28_any_good_status_is_a_good_status() {
 }
 
 #[test]
+fn f28_an_end_that_is_merely_accepted_is_looked_for() {
+    for size in [1000, 3_000_000] {
+        // It is there, but not at once.
+        let scene = Scene::new(&[size]);
+        let accepted = Act::change(|_, response| Response { status: 202, ..response });
+        scene.destination.rule(when("PUT", scene.layer_word()), accepted);
+        scene.destination.rule(when("HEAD", scene.layer_word()).times(2), Act::status(404));
+        scene.arrived(Sink::Registry, scene.bring(Sink::Registry));
+        // It never comes.
+        let scene = Scene::new(&[size]);
+        scene.destination.rule(when("PUT", scene.layer_word()), Act::status(202));
+        scene.failed(Sink::Registry, scene.bring(Sink::Registry), 5).says("accepted, but the blob is not there");
+    }
+}
+
+#[test]
 fn f29_an_upload_moves_on_at_every_step() {
     let scene = Scene::new(&[3_000_000]);
     scene.destination.rule(when("PUT", "/uploads/"), at_most(1_500_000, 413));

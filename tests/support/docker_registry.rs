@@ -44,6 +44,16 @@ impl DockerRegistry {
         Self::start(config, directory, "https")
     }
 
+    /// Only for who shows a certificate of `clients`, over TLS with a certificate of `authority`.
+    pub(crate) fn mutual(authority: &Authority, clients: &Authority) -> Self {
+        let directory = directory();
+        let file = directory.path().join("clients.pem");
+        std::fs::write(&file, clients.pem()).unwrap();
+        let mut tls = certified(authority, directory.path());
+        tls["clientcas"] = json!([file]);
+        Self::start(json!({"http": {"tls": tls}}), directory, "https")
+    }
+
     /// Only for [`USER`] with [`PASSWORD`], over TLS with a certificate of `authority`.
     pub(crate) fn htpasswd(authority: &Authority) -> Self {
         let directory = directory();

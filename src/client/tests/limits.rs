@@ -79,3 +79,30 @@ async fn what_is_used_up_is_not_asked_for_again() {
     assert!(error.to_string().contains("all 100 in 6 h are used up"), "{error}");
     assert_eq!((server.asked().len(), error.retry_after()), (1, Some(Duration::from_hours(6))));
 }
+
+#[tokio::test]
+async fn long_chunks_are_held_one_after_the_other() {
+    let server = Scripted::start(|asked| match asked.method.as_str() {
+        "POST" => Answer::status(202).header("location", "/up/1").header("oci-chunk-min-length", "67108864"),
+        _ => Answer::status(404),
+    })
+    .await;
+    let (client, repository) = (client(&server), repository());
+    client.exchange.learnt.learn(|hints| hints.longest_body = Some(4_000_000)).await;
+    let begin = async |content: &[u8], size: u64| {
+        let blob = Descriptor { size, ..blob_of(content) };
+        let begun = client.begin_blob(&repository, &blob, None, None);
+        tokio::time::timeout(SOON, begun).await.ok().map(|begun| {
+            let Begun::Upload(upload) = begun.unwrap() else { panic!("it is not there") };
+            upload
+        })
+    };
+    // Chunks are no longer than their blob: these fit in together, and one more does not.
+    let (long, short) = (begin(b"a", 40 << 20).await.unwrap(), begin(b"b", 20 << 20).await.unwrap());
+    assert!(begin(b"c", 10 << 20).await.is_none());
+    assert!(begin(b"d", 1000).await.is_some(), "what is small is not held up");
+    drop(short);
+    drop(begin(b"e", 20 << 20).await.unwrap());
+    drop(long);
+    assert!(begin(b"f", 1 << 40).await.is_some(), "the longest chunk has room");
+}

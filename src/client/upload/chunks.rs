@@ -93,7 +93,7 @@ impl Chunks {
     }
 
     /// How many bytes the next request carries.
-    fn chunk(&self, session: &Session) -> u64 {
+    pub(super) fn chunk(&self, session: &Session) -> u64 {
         self.longest.max(session.shortest_chunk())
     }
 

@@ -43,6 +43,12 @@ impl Parcel {
         self.exchange.has_blob(&self.repository, &self.blob).await.unwrap_or_default()
     }
 
+    /// Whether the registry says that the blob is not in the repository.
+    pub(super) async fn is_missing(&self) -> Result<bool> {
+        let status = self.exchange.look_for_blob(&self.repository, &self.blob).await?.status();
+        Ok(status == http::StatusCode::NOT_FOUND)
+    }
+
     /// Makes sure that `taken` bytes are all of it.
     pub(super) fn check_length(&self, taken: u64) -> Result<()> {
         let size = self.blob.size;

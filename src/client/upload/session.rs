@@ -1,5 +1,7 @@
 //! An upload session: where it goes on, how far it is, and the requests that move it.
 
+use std::time::Duration;
+
 use http::{HeaderValue, Method, StatusCode, header};
 use url::Url;
 
@@ -15,6 +17,9 @@ const MAX_CHUNK: u64 = 64 * 1024 * 1024;
 
 /// How much longer than usual the answer to the whole may take: some hash and copy all of it only then.
 const CLOSING: u32 = 5;
+
+/// How long is waited before each look for a blob whose end was merely accepted.
+const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(500), Duration::from_secs(2)];
 
 /// A session that the registry opened.
 #[derive(Clone)]
@@ -161,9 +166,23 @@ impl Session {
         let call = self.carrying(Method::PUT, place, body, length, Replay::UnlessHeard).patience(CLOSING);
         let response = self.parcel.exchange.call(call).await?;
         match judge(response.status()) {
+            // "Accepted" is what a chunk is answered, and says nothing of the whole.
+            Some(Sent::Taken) if response.status() == StatusCode::ACCEPTED => self.wait_for_blob().await,
             Some(sent) => Ok(sent),
             None => Err(self.refused(response).await),
         }
+    }
+
+    /// Looks for a blob whose end was merely accepted, until it is there.
+    async fn wait_for_blob(&self) -> Result<Sent> {
+        for pause in LOOKS {
+            tokio::time::sleep(pause).await;
+            if !self.parcel.is_missing().await? {
+                return Ok(Sent::Taken);
+            }
+        }
+        let message = format!("the end of {} was accepted, but the blob is not there", self.what());
+        Err(self.error(ErrorKind::Unavailable, message).after_all_tries())
     }
 
     /// Gives the session up, as far as the registry allows.

@@ -49,7 +49,7 @@ pub(super) struct EntryFlags {
     #[arg(long = "mirror", value_name = "REGISTRY")]
     mirrors: Vec<RegistryPath>,
 
-    /// Run at most so many requests at once
+    /// Read at most so many blobs at once, and write as many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     concurrency: Option<u8>,
 
