@@ -69,6 +69,12 @@ fn results() {
       nothing to do: it has sha256:DIGEST
     --- stderr
     ");
+}
+
+#[test]
+fn a_result_as_a_document() {
+    needs!("docker-registry");
+    let pair = fixed();
     insta::assert_snapshot!(copy(&pair, "d:v1", &["-o", "yaml"]).shown(), @r"
     exit 0
     --- stdout
