@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! words ─ cli ─ command ─ transfer ─ registry (the contract) ─ client · store · archive ─ wire
+//!                 ├─ server ─ the same contract, handed out
 //!                 └──────────────── a Report flows back ────────────► output ─ terminal
 //! ```
 //!
@@ -15,7 +16,7 @@
 //! * [`credentials`] vaults, and which secret is for which repository · [`config`] the configuration document
 //! * [`outbound`] the one place that dials · [`client`] a registry over HTTP
 //! * [`blobs`] content in files by digest · [`store`] images on this computer · [`archive`] image layouts
-//! * [`transfer`] moving images: plan, then run
+//! * [`transfer`] moving images: plan, then run · [`server`] the embedded registry
 //! * [`output`] everything that is shown · [`session`] concrete things from the configuration
 //! * [`command`] one file a command · [`cli`] words in, an exit code out
 //!
@@ -26,7 +27,7 @@
 //! 3. A tag moves last.
 //! 4. Only `session` names implementations.
 //! 5. Only `output` writes to the terminal.
-//! 6. Only `outbound` dials (exceptions, each with a reason, stand in the test of the rules).
+//! 6. Only `outbound` dials and only `server` listens (exceptions, each with a reason, stand in the test of the rules).
 //! 7. Secrets cannot be printed: their type has no `Display`, and its `Debug` shows nothing.
 //! 8. There are no mutable globals.
 //! 9. Every body, list and depth has a bound.
@@ -46,6 +47,7 @@ pub mod outbound;
 pub mod output;
 pub mod progress;
 pub mod registry;
+pub mod server;
 pub mod session;
 pub mod store;
 pub mod transfer;

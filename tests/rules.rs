@@ -23,6 +23,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("store", &["blobs", "registry"]),
     ("archive", &["blobs", "registry"]),
     ("transfer", &["registry"]),
+    ("server", &["registry", "wire"]),
     ("output", &[]),
     (
         "session",
@@ -40,7 +41,10 @@ const MODULES: &[(&str, &[&str])] = &[
             "yaml",
         ],
     ),
-    ("command", &["client", "config", "credentials", "output", "registry", "session", "store", "transfer", "yaml"]),
+    (
+        "command",
+        &["client", "config", "credentials", "output", "registry", "server", "session", "store", "transfer", "yaml"],
+    ),
     ("cli", &["command", "config", "output", "session"]),
 ];
 
@@ -52,6 +56,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("reqwest", &["outbound"], "only `outbound` dials"),
     ("TcpStream", &["outbound"], "only `outbound` dials"),
     ("UdpSocket", &["outbound"], "only `outbound` dials"),
+    ("TcpListener", &["server"], "only `server` listens"),
+    ("axum", &["server"], "only `server` answers requests"),
     ("println!", &["output"], "only `output` prints"),
     ("eprintln!", &["output"], "only `output` prints"),
     ("io::stdout", &["output"], "only `output` writes to the terminal"),

@@ -5,6 +5,7 @@
 //! which repository is the store's business, which image is meant is the archive's.
 
 mod batches;
+mod incoming;
 mod index;
 mod read;
 mod write;
@@ -20,6 +21,7 @@ use crate::files::{self, Disk, FileError, LockError};
 use crate::image::{Descriptor, Digest, MAX_MANIFEST_BYTES};
 use crate::registry::{Error, ErrorKind, Remedy, Result};
 
+pub use incoming::{Incoming, Inflow};
 pub use index::{Entry, Index, REF_NAME, check, prepare, read_index, update_index};
 pub use write::{BlobBegun, BlobWrite};
 
@@ -30,13 +32,14 @@ pub use write::{BlobBegun, BlobWrite};
 pub struct BlobDirectory {
     root: Arc<Path>,
     disk: Arc<dyn Disk>,
+    resting: Arc<incoming::Resting>,
 }
 
 impl BlobDirectory {
     /// The blobs of the layout at `root`, whether or not anything is there yet.
     #[must_use]
     pub fn new(root: &Path, disk: Arc<dyn Disk>) -> Self {
-        Self { root: root.into(), disk }
+        Self { root: root.into(), disk, resting: Arc::default() }
     }
 
     /// The file of a blob. A digest is safe in a path, because its type holds nothing else than hex.
@@ -50,8 +53,16 @@ impl BlobDirectory {
     /// # Errors
     /// `Storage` where something else than a file has the name, or it cannot be opened.
     pub fn has(&self, blob: &Descriptor) -> Result<bool> {
-        let opened = files::open_regular(&self.path(&blob.digest)).map_err(storage)?;
-        Ok(opened.is_some_and(|(_, length)| length == blob.size))
+        Ok(self.length(&blob.digest)? == Some(blob.size))
+    }
+
+    /// The length of the file that has the blob's name; `None` where there is none.
+    ///
+    /// # Errors
+    /// `Storage` where something else than a file has the name, or it cannot be opened.
+    pub fn length(&self, digest: &Digest) -> Result<Option<u64>> {
+        let opened = files::open_regular(&self.path(digest)).map_err(storage)?;
+        Ok(opened.map(|(_, length)| length))
     }
 
     /// Reads a blob of at most [`MAX_MANIFEST_BYTES`] whole and verifies it; `None` where it is not there.

@@ -32,7 +32,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let console = Console::new(console_options(&cli.global));
     console.start_log();
-    match in_runtime(execute(cli, console.clone())) {
+    match in_runtime(Threads::of(&cli), execute(cli, console.clone())) {
         Ok(code) => code,
         Err(error) => fail(&console, &error),
     }
@@ -79,9 +79,27 @@ fn console_options(flags: &GlobalFlags) -> ConsoleOptions {
     }
 }
 
-/// Runs on one thread: hashing and disk work have threads of their own, and one reactor moves bytes cheapest.
-fn in_runtime<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+/// On how many threads the work goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Threads {
+    /// On one: hashing and disk work have threads of their own, and one reactor moves bytes cheapest.
+    One,
+    /// On as many as there are processors: strangers wait for each other as little as possible.
+    Many,
+}
+
+impl Threads {
+    const fn of(cli: &Cli) -> Self {
+        if cli.command.is_server() { Self::Many } else { Self::One }
+    }
+}
+
+fn in_runtime<T>(threads: Threads, work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let mut builder = match threads {
+        Threads::One => tokio::runtime::Builder::new_current_thread(),
+        Threads::Many => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder
         .enable_all()
         .build()
         .map_err(|error| CommandError::plain(FailureKind::Failed, format!("cannot start: {error}")))?;

@@ -23,6 +23,7 @@ mod registry;
 mod repositories;
 mod resolve;
 mod secret;
+mod serve;
 mod settings;
 mod tag;
 mod tags;
@@ -121,6 +122,8 @@ pub(crate) enum Command {
     /// Keep secrets in vaults
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// Serve the store as a registry
+    Serve(serve::ServeArgs),
     /// Print the completion script of a shell
     Completions(completions::CompletionsArgs),
     /// Write the manual pages into a directory
@@ -129,6 +132,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it answers others, many at once, rather than doing one thing for its user.
+    pub(crate) const fn is_server(&self) -> bool {
+        matches!(self, Self::Serve(_))
+    }
+
     /// Does it.
     ///
     /// `program` is the definition of the whole command line, which completions and manual pages are made from.
@@ -155,6 +163,7 @@ impl Command {
             Self::Whoami(args) => whoami::run(args, session).await,
             Self::Vault(command) => vault::run(command, session).await,
             Self::Secret(command) => secret::run(command, session).await,
+            Self::Serve(args) => serve::run(args, session).await,
             Self::Completions(args) => completions::run(&args, session),
             Self::Man(args) => man::run(&args, program),
         }

@@ -13,6 +13,7 @@
 
 mod body;
 mod error;
+mod host;
 #[cfg(test)]
 mod tests;
 mod verifier;
@@ -28,6 +29,7 @@ use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Ta
 
 pub use body::{BlobReader, ByteRange, read_verified};
 pub use error::{Error, ErrorCode, ErrorKind, Remedy};
+pub use host::{Host, HostedUpload};
 pub use verifier::{Checkpoint, Verifier};
 
 /// The result of everything that can be asked of a place.

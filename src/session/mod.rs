@@ -21,6 +21,7 @@ use crate::files::{LocalDisk, Places};
 use crate::image::Location;
 use crate::outbound::{Pace, Retries, Timeouts};
 use crate::output::Console;
+use crate::registry::Host;
 use crate::store::Store;
 
 use clients::ClientKey;
@@ -151,6 +152,14 @@ impl Session {
     /// The text breaks a rule, or the configuration cannot be read.
     pub fn location(&self, text: &str) -> Result<Location, SessionError> {
         Ok(Location::parse(text, &self.config()?.naming())?)
+    }
+
+    /// What is handed out to others: the local store.
+    ///
+    /// # Errors
+    /// As [`Session::store`].
+    pub fn host(&self) -> Result<Arc<dyn Host>, SessionError> {
+        Ok(Arc::new(self.store()?))
     }
 
     /// The local store.

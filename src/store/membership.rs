@@ -92,6 +92,11 @@ impl<'a> Repository<'a> {
         self.mark(&self.blob_path(digest))
     }
 
+    /// Takes a blob out of here, and says whether it belonged here.
+    pub(super) fn remove_blob(&self, digest: &Digest) -> Result<bool> {
+        self.remove(&self.blob_path(digest))
+    }
+
     /// Whether a manifest is kept for its own sake, without a tag.
     pub(super) fn is_named(&self, digest: &Digest) -> bool {
         self.named_path(digest).exists()

@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows registries or the network. `session` opens the store; everything else sees the contract.
 
+mod host;
 mod images;
 mod layout;
 mod membership;

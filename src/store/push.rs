@@ -103,7 +103,7 @@ impl Shared {
     }
 
     /// Makes a blob that is in the store belong to a repository.
-    fn take_over(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
+    pub(super) fn take_over(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
         // Whoever put it there may not have lived to make its name durable.
         self.blobs.sync(digest)?;
         self.repository(repository).add_blob(digest)

@@ -9,6 +9,7 @@ mod errors;
 mod headers;
 mod location;
 mod quoted;
+mod range;
 mod route;
 #[cfg(test)]
 mod route_tests;
@@ -21,5 +22,6 @@ pub use headers::{
     rate_limit, received, retry_after, subject, warnings,
 };
 pub use location::{LinkError, UploadLocation, next_page, upload_location};
-pub use route::{Mount, Route, RouteError, SessionName};
+pub use range::AskedRange;
+pub use route::{Mount, Route, RouteError, SessionName, pushed_tags};
 pub use scope::{Action, Scope, ScopeError};

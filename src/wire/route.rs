@@ -192,6 +192,19 @@ impl Route {
     }
 }
 
+/// The tags that a manifest gets which is put under its digest: `?tag=a&tag=b` (distribution-spec main, "Pushing
+/// Manifests with tags").
+///
+/// # Errors
+/// One of them breaks its rule, or there are more than are taken.
+pub fn pushed_tags(query: &str) -> Result<Vec<Tag>, RouteError> {
+    if query.len() > MAX_TARGET {
+        return Err(RouteError::Long(query.len()));
+    }
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.filter(|(name, _)| name == "tag").map(|(_, tag)| Ok(tag.parse::<Tag>()?)).collect()
+}
+
 fn append(query: &mut form_urlencoded::Serializer<'_, String>, key: &str, value: Option<&impl ToString>) {
     if let Some(value) = value {
         query.append_pair(key, &value.to_string());

@@ -17,6 +17,7 @@ pub(crate) mod program;
 pub(crate) mod push;
 pub(crate) mod relay;
 pub(crate) mod scripted;
+pub(crate) mod served;
 pub(crate) mod server;
 pub(crate) mod skopeo;
 pub(crate) mod token_server;

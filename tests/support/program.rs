@@ -134,10 +134,20 @@ impl Program {
         self.invoke_other("script", &script).start_with(|stdin, stdout| converse(stdin, stdout, prompt, keys)).finish()
     }
 
-    /// Prepares a run of another program in the same home.
-    pub(crate) fn invoke_other(&self, program: &str, arguments: &[&str]) -> Invocation {
+    /// The bare command of a run, for what goes on by itself.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.command_of(env!("CARGO_BIN_EXE_tranship"), arguments)
+    }
+
+    fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.home.path()).env_clear().envs(&self.environment);
+        command
+    }
+
+    /// Prepares a run of another program in the same home.
+    pub(crate) fn invoke_other(&self, program: &str, arguments: &[&str]) -> Invocation {
+        let command = self.command_of(program, arguments);
         let home = self.home.path().to_string_lossy().into_owned();
         Invocation { command, home, stdin: Vec::new(), limit: LIMIT }
     }

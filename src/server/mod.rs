@@ -1,0 +1,109 @@
+//! The embedded registry: any [`Host`] over the OCI distribution API (distribution-spec 1.1, and what its main
+//! branch adds).
+//!
+//! A request comes in as text, becomes a [`Route`], and is answered from the contract; nothing here knows what it
+//! serves. `pull` reads, `push` writes, `list` lists, `remove` removes, `answer` knows how answers and refusals
+//! look, `listen` waits for connections. The one module that listens.
+
+mod answer;
+mod list;
+mod listen;
+mod pull;
+mod push;
+mod remove;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{Method, StatusCode, header};
+
+use crate::registry::Host;
+use crate::wire::Route;
+
+use answer::Refusal;
+pub use listen::{ListenError, Listener};
+
+/// What came of a request.
+type Answer = Result<Response, Refusal>;
+
+/// A registry that serves one place.
+pub struct Server {
+    host: Arc<dyn Host>,
+}
+
+impl Server {
+    /// A server of `host`.
+    #[must_use]
+    pub fn new(host: Arc<dyn Host>) -> Self {
+        Self { host }
+    }
+
+    /// Everything that it answers.
+    fn router(self) -> Router {
+        Router::new().fallback(handle).with_state(Arc::new(self))
+    }
+
+    async fn answer(&self, request: Request) -> Answer {
+        let (parts, body) = request.into_parts();
+        match parts.uri.path() {
+            "/healthz" | "/readyz" => return Ok("ok\n".into_response()),
+            _ => {}
+        }
+        let route = Route::parse(parts.uri.path(), parts.uri.query())
+            .map_err(|error| Refusal::of_route(&error, parts.uri.path(), &parts.method))?;
+        match (route, &parts.method) {
+            (Route::Base, &Method::GET | &Method::HEAD) => Ok(answer::json(&serde_json::json!({}))),
+            (Route::Manifest { repository, selector }, &Method::GET | &Method::HEAD) => {
+                self.manifest(&repository, &selector, &parts).await
+            }
+            (Route::Manifest { repository, selector }, &Method::PUT) => {
+                self.put_manifest(&repository, &selector, &parts, body).await
+            }
+            (Route::Manifest { repository, selector }, &Method::DELETE) => {
+                self.remove_manifest(&repository, &selector).await
+            }
+            (Route::Blob { repository, digest }, &Method::GET | &Method::HEAD) => {
+                self.blob(&repository, &digest, &parts).await
+            }
+            (Route::Blob { repository, digest }, &Method::DELETE) => self.remove_blob(&repository, &digest).await,
+            (Route::StartUpload { repository, mount, digest }, &Method::POST) => {
+                self.start_upload(&repository, mount, digest, body).await
+            }
+            (Route::Upload { repository, session, digest }, _) => {
+                self.upload(&repository, &session, digest, &parts, body).await
+            }
+            (Route::Tags { repository, n, last }, &Method::GET | &Method::HEAD) => {
+                self.tags(&repository, n, last.as_deref()).await
+            }
+            (Route::Catalog { n, last }, &Method::GET | &Method::HEAD) => self.catalog(n, last.as_deref()).await,
+            (Route::Referrers { repository, subject, artifact_type }, &Method::GET | &Method::HEAD) => {
+                self.referrers(&repository, &subject, artifact_type.as_deref()).await
+            }
+            (route, method) => Err(Refusal::method(&route, method)),
+        }
+    }
+}
+
+/// Answers one request.
+async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (is_head, line) = (request.method() == Method::HEAD, format!("{} {}", request.method(), request.uri().path()));
+    let mut response = server.answer(request).await.unwrap_or_else(IntoResponse::into_response);
+    tracing::info!(target: "tranship::access", status = response.status().as_u16(), "{}", line.escape_debug());
+    if is_head {
+        *response.body_mut() = Body::empty();
+    }
+    let headers = response.headers_mut();
+    headers.insert("docker-distribution-api-version", http::HeaderValue::from_static("registry/2.0"));
+    // Nothing that is served here is for a browser to look into.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, http::HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, http::HeaderValue::from_static("default-src 'none'; sandbox"));
+    response
+}
+
+/// An answer without a body.
+fn empty(status: StatusCode) -> Response {
+    (status, Body::empty()).into_response()
+}

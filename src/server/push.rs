@@ -1,0 +1,238 @@
+//! Writing: uploads of blobs, and manifests (distribution-spec 1.1, "Push").
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+
+use super::answer::{CONTENT_DIGEST, Code, Refusal, refused, set};
+use super::{Answer, Server, empty};
+use crate::image::{Algorithm, Digest, MAX_MANIFEST_BYTES, MediaType, RawManifest, RepositoryName, Selector, Tag};
+use crate::registry::{self, HostedUpload, TagCondition};
+use crate::wire::{ContentRange, Mount, Route, SessionName, pushed_tags};
+
+/// Whoever asks, as long as nobody has a name.
+const ANYONE: &str = "";
+
+impl Server {
+    /// Begins an upload, or spares one: by a mount, or because the body is the blob.
+    pub(super) async fn start_upload(
+        &self,
+        repository: &RepositoryName,
+        mount: Option<Mount>,
+        digest: Option<Digest>,
+        body: Body,
+    ) -> Answer {
+        if let Some(Mount { digest, from }) = mount
+            && self.host.mount_blob(repository, &digest, &from).await.map_err(refused(Code::BlobUploadUnknown))?
+        {
+            return Ok(created(repository, &digest));
+        }
+        let upload = self.host.begin_upload(repository, ANYONE).await.map_err(refused(Code::BlobUploadUnknown))?;
+        if let Some(digest) = digest {
+            return finish(repository, upload, &digest, body).await;
+        }
+        let response = accepted(repository, &*upload, StatusCode::ACCEPTED);
+        upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
+        Ok(response)
+    }
+
+    /// Goes on with an upload, ends it, tells how far it is, or gives it up.
+    pub(super) async fn upload(
+        &self,
+        repository: &RepositoryName,
+        session: &SessionName,
+        digest: Option<Digest>,
+        parts: &Parts,
+        body: Body,
+    ) -> Answer {
+        let method = &parts.method;
+        if !matches!(*method, Method::GET | Method::HEAD | Method::PATCH | Method::PUT | Method::DELETE) {
+            let route = Route::Upload { repository: repository.clone(), session: session.clone(), digest };
+            return Err(Refusal::method(&route, method));
+        }
+        let found = self
+            .host
+            .reopen_upload(repository, ANYONE, session.as_str())
+            .await
+            .map_err(refused(Code::BlobUploadUnknown))?;
+        let Some(upload) = found else {
+            let message = format!("there is no upload {session} to {repository}");
+            return Err(Refusal::new(StatusCode::NOT_FOUND, Code::BlobUploadUnknown, message));
+        };
+        match *method {
+            Method::PATCH => patch(repository, upload, parts, body).await,
+            Method::PUT => put(repository, upload, digest, parts, body).await,
+            Method::DELETE => {
+                upload.cancel().await.map_err(refused(Code::BlobUploadUnknown))?;
+                Ok(empty(StatusCode::NO_CONTENT))
+            }
+            _ => {
+                let response = accepted(repository, &*upload, StatusCode::NO_CONTENT);
+                upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
+                Ok(response)
+            }
+        }
+    }
+
+    /// Takes a manifest under a tag, or under its digest and the tags of the query.
+    pub(super) async fn put_manifest(
+        &self,
+        repository: &RepositoryName,
+        selector: &Selector,
+        parts: &Parts,
+        body: Body,
+    ) -> Answer {
+        let tags = pushed_tags(parts.uri.query().unwrap_or_default())
+            .map_err(|error| Refusal::of_route(&error, parts.uri.path(), &parts.method))?;
+        let declared = declared(&parts.headers);
+        let algorithm = match selector {
+            Selector::Digest(digest) => digest.algorithm(),
+            Selector::Tag(_) => Algorithm::Sha256,
+        };
+        let Ok(bytes) = axum::body::to_bytes(body, MAX_MANIFEST_BYTES).await else {
+            let message = format!("a manifest has at most {MAX_MANIFEST_BYTES} bytes, and comes whole");
+            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Code::SizeInvalid, message));
+        };
+        let manifest = RawManifest::parse(bytes, declared.as_ref(), algorithm)
+            .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, Code::ManifestInvalid, error.to_string()))?;
+        let tags = match selector {
+            Selector::Tag(tag) => vec![tag.clone()],
+            Selector::Digest(digest) if digest == manifest.digest() => tags,
+            Selector::Digest(digest) => {
+                let message = format!("the content has the digest {}, not {digest}", manifest.digest());
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, Code::DigestInvalid, message));
+            }
+        };
+        let put = self.host.push_manifest(repository, &manifest, &tags, TagCondition::Always).await;
+        put.map_err(refused(Code::ManifestUnknown))?;
+        Ok(stored(repository, selector, &manifest, &tags))
+    }
+}
+
+/// Takes the next bytes of an upload.
+async fn patch(repository: &RepositoryName, upload: Box<dyn HostedUpload>, parts: &Parts, body: Body) -> Answer {
+    check_place(repository, &*upload, &parts.headers)?;
+    let (upload, whole) = fill(upload, body).await?;
+    let response = accepted(repository, &*upload, StatusCode::ACCEPTED);
+    upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
+    if whole { Ok(response) } else { Err(cut()) }
+}
+
+/// Takes the last bytes of an upload, and makes it a blob.
+async fn put(
+    repository: &RepositoryName,
+    upload: Box<dyn HostedUpload>,
+    digest: Option<Digest>,
+    parts: &Parts,
+    body: Body,
+) -> Answer {
+    let Some(digest) = digest else {
+        upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
+        let message = "the request that ends an upload names the digest: `?digest=`";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, Code::DigestInvalid, message));
+    };
+    check_place(repository, &*upload, &parts.headers)?;
+    finish(repository, upload, &digest, body).await
+}
+
+/// Takes what is left of a blob and makes it visible. Cut short, it waits for the rest.
+async fn finish(repository: &RepositoryName, upload: Box<dyn HostedUpload>, digest: &Digest, body: Body) -> Answer {
+    let (upload, whole) = fill(upload, body).await?;
+    if !whole {
+        upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
+        return Err(cut());
+    }
+    upload.commit(digest).await.map_err(refused(Code::BlobUploadUnknown))?;
+    Ok(created(repository, digest))
+}
+
+/// Writes a body; `false` where it was cut. Goes on when the client is gone, so that nothing that came is lost.
+async fn fill(mut upload: Box<dyn HostedUpload>, body: Body) -> Result<(Box<dyn HostedUpload>, bool), Refusal> {
+    let filling = tokio::spawn(async move {
+        let mut pieces = body.into_data_stream();
+        while let Some(piece) = pieces.next().await {
+            let piece: Bytes = match piece {
+                Ok(piece) => piece,
+                Err(_) => return Ok((upload, false)),
+            };
+            upload.write(piece).await?;
+        }
+        Ok::<_, registry::Error>((upload, true))
+    });
+    match filling.await {
+        Ok(filled) => filled.map_err(refused(Code::BlobUploadUnknown)),
+        Err(error) => {
+            tracing::error!(%error, "an upload was broken off");
+            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown, "the upload was broken off"))
+        }
+    }
+}
+
+/// Sees to it that a chunk begins where the upload ends (distribution-spec 1.1, "Pushing a blob in chunks").
+fn check_place(repository: &RepositoryName, upload: &dyn HostedUpload, headers: &HeaderMap) -> Result<(), Refusal> {
+    if !headers.contains_key(header::CONTENT_RANGE) {
+        return Ok(());
+    }
+    let fits = ContentRange::read(headers).is_some_and(|range| range.first == upload.offset());
+    if fits {
+        return Ok(());
+    }
+    let message = format!("the upload goes on at byte {}", upload.offset());
+    let refusal = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::BlobUploadInvalid, message);
+    Err(refusal.with(header::LOCATION, &place(repository, upload)).with(header::RANGE, &received(upload.offset())))
+}
+
+/// The type that the client says the manifest has, without parameters.
+fn declared(headers: &HeaderMap) -> Option<MediaType> {
+    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(MediaType::new(text))
+}
+
+fn place(repository: &RepositoryName, upload: &dyn HostedUpload) -> String {
+    format!("/v2/{repository}/blobs/uploads/{}", upload.name())
+}
+
+/// How much arrived; of nothing the specification says `0-0`.
+fn received(offset: u64) -> String {
+    format!("0-{}", offset.saturating_sub(1))
+}
+
+/// An upload that goes on.
+fn accepted(repository: &RepositoryName, upload: &dyn HostedUpload, status: StatusCode) -> Response {
+    let mut response = empty(status);
+    set(&mut response, header::LOCATION, &place(repository, upload));
+    set(&mut response, header::RANGE, &received(upload.offset()));
+    set(&mut response, HeaderName::from_static("docker-upload-uuid"), upload.name());
+    response
+}
+
+/// A blob that is there now.
+fn created(repository: &RepositoryName, digest: &Digest) -> Response {
+    let mut response = empty(StatusCode::CREATED);
+    set(&mut response, header::LOCATION, &format!("/v2/{repository}/blobs/{digest}"));
+    set(&mut response, CONTENT_DIGEST, &digest.to_string());
+    response
+}
+
+/// A manifest that is there now.
+fn stored(repository: &RepositoryName, selector: &Selector, manifest: &RawManifest, tags: &[Tag]) -> Response {
+    let mut response = empty(StatusCode::CREATED);
+    set(&mut response, header::LOCATION, &format!("/v2/{repository}/manifests/{selector}"));
+    set(&mut response, CONTENT_DIGEST, &manifest.digest().to_string());
+    if let Some(subject) = manifest.manifest().subject() {
+        set(&mut response, HeaderName::from_static("oci-subject"), &subject.digest.to_string());
+    }
+    if matches!(selector, Selector::Digest(_)) {
+        for tag in tags.iter().filter_map(|tag| tag.as_str().parse().ok()) {
+            response.headers_mut().append(HeaderName::from_static("oci-tag"), tag);
+        }
+    }
+    response
+}
+
+fn cut() -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, Code::SizeInvalid, "the body ended before its announced end")
+}

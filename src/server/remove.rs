@@ -1,0 +1,26 @@
+//! Removing tags, manifests and blobs (distribution-spec 1.1, "Content Management").
+
+use http::StatusCode;
+
+use super::answer::{Code, refused};
+use super::{Answer, Server, empty};
+use crate::image::{Digest, RepositoryName, Selector};
+
+impl Server {
+    /// Removes a tag, or a manifest with all its tags.
+    pub(super) async fn remove_manifest(&self, repository: &RepositoryName, selector: &Selector) -> Answer {
+        let removed = match selector {
+            Selector::Tag(tag) => self.host.remove_tag(repository, tag).await,
+            Selector::Digest(digest) => self.host.remove_manifest(repository, digest).await,
+        };
+        removed.map_err(refused(Code::ManifestUnknown))?;
+        Ok(empty(StatusCode::ACCEPTED))
+    }
+
+    /// Takes a blob out of a repository.
+    pub(super) async fn remove_blob(&self, repository: &RepositoryName, digest: &Digest) -> Answer {
+        let removed = self.host.remove_blob(repository, digest).await;
+        removed.map_err(refused(Code::BlobUnknown))?;
+        Ok(empty(StatusCode::ACCEPTED))
+    }
+}

@@ -1,0 +1,140 @@
+//! The store as something that is handed out: blobs by where they belong, and uploads of strangers.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Shared, Store};
+use crate::blobs::{Incoming, Inflow, blocking};
+use crate::image::{Digest, RepositoryName};
+use crate::registry::{Error, ErrorKind, Host, HostedUpload, Result};
+
+/// Whose an upload is.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    repository: RepositoryName,
+    owner: String,
+}
+
+#[async_trait]
+impl Host for Store {
+    async fn blob_size(&self, repository: &RepositoryName, blob: &Digest) -> Result<Option<u64>> {
+        let (repository, blob) = (repository.clone(), blob.clone());
+        self.with(move |shared| shared.blob_size(&repository, &blob)).await
+    }
+
+    async fn mount_blob(&self, repository: &RepositoryName, blob: &Digest, from: &RepositoryName) -> Result<bool> {
+        let (repository, blob, from) = (repository.clone(), blob.clone(), from.clone());
+        self.with(move |shared| {
+            let there = shared.blob_size(&from, &blob)?.is_some();
+            if there && from != repository {
+                shared.take_over(&repository, &blob)?;
+            }
+            Ok(there)
+        })
+        .await
+    }
+
+    async fn remove_blob(&self, repository: &RepositoryName, blob: &Digest) -> Result<()> {
+        let (repository, blob) = (repository.clone(), blob.clone());
+        self.with(move |shared| {
+            let removed = shared.repository(&repository).remove_blob(&blob)?;
+            if removed { Ok(()) } else { Err(shared.missing(&format!("blob {blob} in {repository}"))) }
+        })
+        .await
+    }
+
+    async fn begin_upload(&self, repository: &RepositoryName, owner: &str) -> Result<Box<dyn HostedUpload>> {
+        let note = Note { repository: repository.clone(), owner: owner.to_owned() };
+        let note = serde_json::to_vec(&note)
+            .map_err(|error| Error::new(ErrorKind::Storage, "a note cannot be written").caused_by(error))?;
+        let begin = move |shared: &Shared| {
+            shared.prepare()?;
+            shared.blobs.begin_incoming(&note)
+        };
+        let incoming = self.with(begin).await?;
+        Ok(Box::new(Upload::new(self, repository, incoming)))
+    }
+
+    async fn reopen_upload(
+        &self,
+        repository: &RepositoryName,
+        owner: &str,
+        name: &str,
+    ) -> Result<Option<Box<dyn HostedUpload>>> {
+        let wanted = Note { repository: repository.clone(), owner: owner.to_owned() };
+        let name = name.to_owned();
+        let is_ours = move |note: &[u8]| serde_json::from_slice::<Note>(note).is_ok_and(|note| note == wanted);
+        let found = self.with(move |shared| shared.blobs.reopen_incoming(&name, is_ours)).await?;
+        Ok(found.map(|incoming| Box::new(Upload::new(self, repository, incoming)) as Box<dyn HostedUpload>))
+    }
+}
+
+impl Shared {
+    fn blob_size(&self, name: &RepositoryName, blob: &Digest) -> Result<Option<u64>> {
+        if self.repository(name).has_blob(blob) { self.blobs.length(blob) } else { Ok(None) }
+    }
+}
+
+/// An upload of a stranger.
+struct Upload {
+    store: Store,
+    repository: RepositoryName,
+    name: String,
+    offset: u64,
+    inflow: Inflow,
+}
+
+impl Upload {
+    fn new(store: &Store, repository: &RepositoryName, incoming: Incoming) -> Self {
+        Self {
+            store: store.clone(),
+            repository: repository.clone(),
+            name: incoming.name().to_owned(),
+            offset: incoming.length(),
+            inflow: Inflow::new(incoming),
+        }
+    }
+}
+
+#[async_trait]
+impl HostedUpload for Upload {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    async fn write(&mut self, piece: Bytes) -> Result<()> {
+        self.offset += piece.len() as u64;
+        self.inflow.write(piece).await
+    }
+
+    async fn rest(mut self: Box<Self>) -> Result<()> {
+        let incoming = self.inflow.end().await?;
+        incoming.rest();
+        Ok(())
+    }
+
+    async fn commit(mut self: Box<Self>, digest: &Digest) -> Result<()> {
+        let incoming = self.inflow.end().await?;
+        let (repository, digest) = (self.repository.clone(), digest.clone());
+        self.store
+            .with(move |shared| {
+                incoming.commit(&digest)?;
+                shared.repository(&repository).add_blob(&digest)
+            })
+            .await
+    }
+
+    async fn cancel(mut self: Box<Self>) -> Result<()> {
+        let incoming = self.inflow.end().await?;
+        blocking(move || {
+            incoming.cancel();
+            Ok(())
+        })
+        .await
+    }
+}
