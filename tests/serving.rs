@@ -1,7 +1,10 @@
 //! `tranship serve` as its users meet it: clients that others wrote, the store behind it, interruptions.
 
+use crate::support::certificates::{Authority, LOOPBACK};
+use crate::support::eventually;
 use crate::support::images::{image, index};
 use crate::support::program::Program;
+use crate::support::push::Registry;
 use crate::support::served::Served;
 use crate::support::skopeo::Skopeo;
 
@@ -81,8 +84,86 @@ fn a_signal_ends_it() {
 }
 
 #[test]
-fn only_this_computer_is_served() {
+fn nothing_is_handed_to_the_network_that_nobody_said_should_be() {
     let program = Program::new();
     let run = program.run(&["serve", "--listen", "0.0.0.0:0"]).code(2);
-    run.says("whoever reaches it could write to the store").says("hint: listen at 127.0.0.1");
+    run.says("whoever reaches it could write to the store").says("hint: say who may: `--users FILE`");
+    let run = program.run(&["serve", "--listen", "0.0.0.0:0", "--anonymous", "pull"]).code(2);
+    run.says("in the clear").says("hint: give `--tls-cert FILE --tls-key FILE`, or `--plain-http`");
+    let run = program.run(&["serve", "--users", "nobody"]).code(2);
+    run.says("there is no file nobody").says("hint: make one: `tranship htpasswd add nobody NAME`");
+    let run = program.run(&["serve", "--listen", "127.0.0.1:0", "--tls-cert", "x", "--tls-key", "y"]).code(2);
+    run.says("x and y cannot be used for TLS");
+}
+
+#[test]
+fn a_page_in_a_browser_does_not_reach_it_under_a_name_of_its_own() {
+    let program = Program::new();
+    let served = Served::of(&program);
+    let asked = |host: &str| served.registry().request("GET", "/v2/", &[("Host", host)], b"").status;
+    for host in ["localhost:5000", "127.0.0.1", "[::1]:5000"] {
+        assert_eq!(asked(host), 200, "{host}");
+    }
+    for host in ["evil.example", "evil.example:5000", "127.0.0.1.evil.example"] {
+        assert_eq!(asked(host), 421, "{host}");
+    }
+}
+
+#[test]
+fn users_push_and_everybody_pulls() {
+    let program = Program::new();
+    for (name, password) in [("alice", "wonder land"), ("bob", "builder"), ("alice", "looking-glass")] {
+        let add = ["htpasswd", "add", "users", name, "--password-stdin"];
+        program.invoke(&add).stdin(password).run().success().keeps_quiet_about(password);
+    }
+    let served = Served::with(&program, &["--users", "users", "--anonymous", "pull"]);
+    let (stranger, image) = (served.registry(), image().build());
+    for (target, body) in [("/v2/a/blobs/uploads/", &b""[..]), ("/v2/a/manifests/v1", b"{}")] {
+        let method = if body.is_empty() { "POST" } else { "PUT" };
+        let answer = stranger.request(method, target, &[], body);
+        assert_eq!((answer.status, answer.header("www-authenticate").is_some()), (401, true), "{target}");
+    }
+    assert_eq!(served.registry().basic("alice", "wonder land").get("/v2/").status, 401, "that was before");
+    assert_eq!(stranger.get("/v2/").status, 401, "a client asks here whether it has to say who it is");
+    let alice = served.registry().basic("alice", "looking-glass");
+    assert_eq!(alice.get("/v2/").status, 200);
+    alice.push("team/app", &image, &["v1"]);
+    assert!(stranger.holds("team/app", &image));
+    // An upload is whose it was begun by.
+    let place = alice.request("POST", "/v2/a/blobs/uploads/", &[], b"").header("location").unwrap().to_owned();
+    assert_eq!(alice.get(&place).status, 204);
+    assert_eq!(served.registry().basic("bob", "builder").get(&place).status, 404);
+}
+
+#[test]
+fn without_a_name_nothing_is_told() {
+    let program = Program::new();
+    program.invoke(&["htpasswd", "add", "users", "alice", "--password-stdin"]).stdin("secret").run().success();
+    let served = Served::with(&program, &["--users", "users"]);
+    served.registry().basic("alice", "secret").push("a", &image().build(), &["v1"]);
+    for target in ["/v2/a/tags/list", "/v2/nowhere/tags/list", "/v2/_catalog", "/v2/a/manifests/v1"] {
+        let answer = served.registry().get(target);
+        assert_eq!(answer.status, 401, "{target}");
+        assert!(!String::from_utf8_lossy(&answer.body).contains("v1"));
+    }
+    // Our own client finds out by itself.
+    let client = Program::new();
+    let from = format!("{}/a:v1", served.address());
+    client.run(&["resolve", &from]).code(4).says("tranship login");
+}
+
+#[test]
+fn it_serves_over_tls_and_takes_a_new_certificate_without_a_pause() {
+    let program = Program::new();
+    let (old, new) = (Authority::new(), Authority::new());
+    old.server(&LOOPBACK).write(program.home(), "server");
+    let (certificate, key) = (program.path("server.crt"), program.path("server.key"));
+    let served = Served::with(&program, &["--tls-cert", &certificate, "--tls-key", &key]);
+    let url = format!("https://{}", served.address());
+    assert_eq!(Registry::trusting(&url, &old).get("/v2/").status, 200);
+    assert!(Registry::trusting(&url, &new).try_request("GET", "/v2/", &[], b"").is_err());
+    new.server(&LOOPBACK).write(program.home(), "server");
+    eventually("the new certificate is shown", || {
+        Registry::trusting(&url, &new).try_request("GET", "/v2/", &[], b"").is_ok()
+    });
 }

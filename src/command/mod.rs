@@ -10,6 +10,7 @@ mod delete;
 mod document;
 mod error;
 mod flags;
+mod htpasswd;
 mod images;
 mod input;
 mod inspect;
@@ -124,6 +125,9 @@ pub(crate) enum Command {
     Secret(secret::SecretCommand),
     /// Serve the store as a registry
     Serve(serve::ServeArgs),
+    /// Make the file of users that `serve` reads
+    #[command(subcommand)]
+    Htpasswd(htpasswd::HtpasswdCommand),
     /// Print the completion script of a shell
     Completions(completions::CompletionsArgs),
     /// Write the manual pages into a directory
@@ -164,6 +168,7 @@ impl Command {
             Self::Vault(command) => vault::run(command, session).await,
             Self::Secret(command) => secret::run(command, session).await,
             Self::Serve(args) => serve::run(args, session).await,
+            Self::Htpasswd(command) => htpasswd::run(command, session),
             Self::Completions(args) => completions::run(&args, session),
             Self::Man(args) => man::run(&args, program),
         }

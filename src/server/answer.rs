@@ -8,13 +8,14 @@ use serde::Serialize;
 use crate::registry::{Error, ErrorKind};
 use crate::wire::{Route, RouteError};
 
-/// The error codes of the specification, and `TOOMANYREQUESTS`.
+/// The error codes of the specification, and those that docker-registry made common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum Code {
     BlobUnknown,
     BlobUploadInvalid,
     BlobUploadUnknown,
+    Denied,
     DigestInvalid,
     ManifestBlobUnknown,
     ManifestInvalid,
@@ -24,6 +25,7 @@ pub(super) enum Code {
     PaginationNumberInvalid,
     SizeInvalid,
     TagInvalid,
+    Unauthorized,
     Unsupported,
     Unknown,
 }

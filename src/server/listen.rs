@@ -1,16 +1,34 @@
-//! Waiting for connections: the address, and the limits of a connection.
+//! Waiting for connections: the address, TLS, and the limits of a connection.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::TokioTimer;
+use rustls::ServerConfig;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::Server;
+use super::{Names, Server};
 use crate::failure::{Failure, FailureKind};
 
 /// How long a client may take to say what it wants.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
+
+/// How often it is looked at whether the certificate changed.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// The files that a server shows who it is with, in PEM.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The certificate, and those between it and an authority.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
 
 /// An address that is listened at.
 pub struct Listener {
@@ -29,6 +47,9 @@ pub enum ListenError {
         /// What the system says.
         source: io::Error,
     },
+    /// The certificate or its key cannot be used.
+    #[error("{} and {} cannot be used for TLS", .0.certificate.display(), .0.key.display())]
+    Certificate(Certificate, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// Connections cannot be taken any more.
     #[error("cannot serve")]
     Serve(#[source] io::Error),
@@ -36,7 +57,10 @@ pub enum ListenError {
 
 impl Failure for ListenError {
     fn kind(&self) -> FailureKind {
-        FailureKind::Failed
+        match self {
+            Self::Certificate(..) => FailureKind::Usage,
+            Self::Bind { .. } | Self::Serve(_) => FailureKind::Failed,
+        }
     }
 
     fn hints(&self) -> Vec<String> {
@@ -68,14 +92,69 @@ impl Listener {
         self.address
     }
 
-    /// Serves until it is dropped.
+    /// Serves until it is dropped: over TLS where there is a certificate, which is read again when it changes.
     ///
     /// # Errors
-    /// Connections cannot be taken any more.
-    pub async fn serve(self, server: Server) -> Result<(), ListenError> {
-        let mut serving = axum_server::from_tcp(self.listener).map_err(ListenError::Serve)?;
-        serving.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-        serving.http_builder().http2().timer(TokioTimer::new()).max_concurrent_streams(256);
-        serving.serve(server.router().into_make_service()).await.map_err(ListenError::Serve)
+    /// The certificate cannot be used, or connections cannot be taken any more.
+    pub async fn serve(self, server: Server, certificate: Option<Certificate>) -> Result<(), ListenError> {
+        let names = if self.address.ip().is_loopback() { Names::Loopback } else { Names::Any };
+        let service = Server { names, ..server }.router().into_make_service();
+        let Some(certificate) = certificate else {
+            let serving = axum_server::from_tcp(self.listener).map_err(ListenError::Serve)?;
+            return limited(serving).serve(service).await.map_err(ListenError::Serve);
+        };
+        let tls = RustlsConfig::from_config(certificate.config()?);
+        let serving = axum_server::from_tcp_rustls(self.listener, tls.clone()).map_err(ListenError::Serve)?;
+        tokio::select! {
+            ended = limited(serving).serve(service) => ended.map_err(ListenError::Serve),
+            () = certificate.follow(&tls) => Ok(()),
+        }
+    }
+}
+
+/// Sets the limits of every connection.
+fn limited<A>(mut serving: axum_server::Server<SocketAddr, A>) -> axum_server::Server<SocketAddr, A> {
+    serving.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    serving.http_builder().http2().timer(TokioTimer::new()).max_concurrent_streams(256);
+    serving
+}
+
+impl Certificate {
+    fn config(&self) -> Result<Arc<ServerConfig>, ListenError> {
+        self.read().map(Arc::new).map_err(|error| ListenError::Certificate(self.clone(), error))
+    }
+
+    fn read(&self) -> Result<ServerConfig, Box<dyn std::error::Error + Send + Sync>> {
+        let chain: Vec<_> = CertificateDer::pem_file_iter(&self.certificate)?.collect::<Result<_, _>>()?;
+        let key = PrivateKeyDer::from_pem_file(&self.key)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        let mut config = builder.with_no_client_auth().with_single_cert(chain, key)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(config)
+    }
+
+    /// Takes new certificates as they come; one that cannot be used changes nothing, and is told.
+    async fn follow(&self, tls: &RustlsConfig) {
+        let mut seen = self.seen();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = self.seen();
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            match self.config() {
+                Ok(config) => {
+                    tls.reload_from_config(config);
+                    tracing::info!(certificate = %self.certificate.display(), "the certificate changed");
+                }
+                Err(error) => tracing::warn!(%error, "the certificate stays as it was"),
+            }
+        }
+    }
+
+    fn seen(&self) -> [Option<SystemTime>; 2] {
+        [&self.certificate, &self.key].map(|file| file.metadata().and_then(|metadata| metadata.modified()).ok())
     }
 }

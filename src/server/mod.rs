@@ -2,15 +2,17 @@
 //! branch adds).
 //!
 //! A request comes in as text, becomes a [`Route`], and is answered from the contract; nothing here knows what it
-//! serves. `pull` reads, `push` writes, `list` lists, `remove` removes, `answer` knows how answers and refusals
-//! look, `listen` waits for connections. The one module that listens.
+//! serves. `access` decides who may, `users` knows who is who, `pull` reads, `push` writes, `list` lists, `remove`
+//! removes, `answer` knows how answers and refusals look, `listen` waits for connections. The one module that listens.
 
+mod access;
 mod answer;
 mod list;
 mod listen;
 mod pull;
 mod push;
 mod remove;
+mod users;
 
 use std::sync::Arc;
 
@@ -18,13 +20,24 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{Method, StatusCode, header};
 
 use crate::registry::Host;
 use crate::wire::Route;
 
+use access::Principal;
+pub use access::{Access, Rights};
 use answer::Refusal;
-pub use listen::{ListenError, Listener};
+pub use listen::{Certificate, ListenError, Listener};
+pub use users::{NewUserError, UsersError, password_line};
+
+/// A request behind its route: who sent it, its head, and its body.
+struct Sent {
+    principal: Principal,
+    parts: Parts,
+    body: Body,
+}
 
 /// What came of a request.
 type Answer = Result<Response, Refusal>;
@@ -32,13 +45,24 @@ type Answer = Result<Response, Refusal>;
 /// A registry that serves one place.
 pub struct Server {
     host: Arc<dyn Host>,
+    access: Access,
+    names: Names,
+}
+
+/// Under which names it may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    /// Under any: it is reached from elsewhere.
+    Any,
+    /// Under those of this computer to itself.
+    Loopback,
 }
 
 impl Server {
-    /// A server of `host`.
+    /// A server of `host` for those that `access` lets in.
     #[must_use]
-    pub fn new(host: Arc<dyn Host>) -> Self {
-        Self { host }
+    pub const fn new(host: Arc<dyn Host>, access: Access) -> Self {
+        Self { host, access, names: Names::Any }
     }
 
     /// Everything that it answers.
@@ -48,12 +72,16 @@ impl Server {
 
     async fn answer(&self, request: Request) -> Answer {
         let (parts, body) = request.into_parts();
+        if self.names == Names::Loopback && !access::is_meant_for_loopback(&parts) {
+            return Ok(access::misdirected());
+        }
         match parts.uri.path() {
             "/healthz" | "/readyz" => return Ok("ok\n".into_response()),
             _ => {}
         }
         let route = Route::parse(parts.uri.path(), parts.uri.query())
             .map_err(|error| Refusal::of_route(&error, parts.uri.path(), &parts.method))?;
+        let principal = self.access.admit(&route, &parts).await?;
         match (route, &parts.method) {
             (Route::Base, &Method::GET | &Method::HEAD) => Ok(answer::json(&serde_json::json!({}))),
             (Route::Manifest { repository, selector }, &Method::GET | &Method::HEAD) => {
@@ -70,10 +98,10 @@ impl Server {
             }
             (Route::Blob { repository, digest }, &Method::DELETE) => self.remove_blob(&repository, &digest).await,
             (Route::StartUpload { repository, mount, digest }, &Method::POST) => {
-                self.start_upload(&repository, mount, digest, body).await
+                self.start_upload(&principal, &repository, mount, digest, body).await
             }
             (Route::Upload { repository, session, digest }, _) => {
-                self.upload(&repository, &session, digest, &parts, body).await
+                self.upload(&repository, &session, digest, Sent { principal, parts, body }).await
             }
             (Route::Tags { repository, n, last }, &Method::GET | &Method::HEAD) => {
                 self.tags(&repository, n, last.as_deref()).await

@@ -7,19 +7,18 @@ use futures_util::StreamExt as _;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
+use super::access::Principal;
 use super::answer::{CONTENT_DIGEST, Code, Refusal, refused, set};
-use super::{Answer, Server, empty};
+use super::{Answer, Sent, Server, empty};
 use crate::image::{Algorithm, Digest, MAX_MANIFEST_BYTES, MediaType, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::{self, HostedUpload, TagCondition};
 use crate::wire::{ContentRange, Mount, Route, SessionName, pushed_tags};
-
-/// Whoever asks, as long as nobody has a name.
-const ANYONE: &str = "";
 
 impl Server {
     /// Begins an upload, or spares one: by a mount, or because the body is the blob.
     pub(super) async fn start_upload(
         &self,
+        principal: &Principal,
         repository: &RepositoryName,
         mount: Option<Mount>,
         digest: Option<Digest>,
@@ -30,7 +29,8 @@ impl Server {
         {
             return Ok(created(repository, &digest));
         }
-        let upload = self.host.begin_upload(repository, ANYONE).await.map_err(refused(Code::BlobUploadUnknown))?;
+        let upload =
+            self.host.begin_upload(repository, principal.owner()).await.map_err(refused(Code::BlobUploadUnknown))?;
         if let Some(digest) = digest {
             return finish(repository, upload, &digest, body).await;
         }
@@ -45,8 +45,7 @@ impl Server {
         repository: &RepositoryName,
         session: &SessionName,
         digest: Option<Digest>,
-        parts: &Parts,
-        body: Body,
+        Sent { principal, parts, body }: Sent,
     ) -> Answer {
         let method = &parts.method;
         if !matches!(*method, Method::GET | Method::HEAD | Method::PATCH | Method::PUT | Method::DELETE) {
@@ -55,7 +54,7 @@ impl Server {
         }
         let found = self
             .host
-            .reopen_upload(repository, ANYONE, session.as_str())
+            .reopen_upload(repository, principal.owner(), session.as_str())
             .await
             .map_err(refused(Code::BlobUploadUnknown))?;
         let Some(upload) = found else {
@@ -63,8 +62,8 @@ impl Server {
             return Err(Refusal::new(StatusCode::NOT_FOUND, Code::BlobUploadUnknown, message));
         };
         match *method {
-            Method::PATCH => patch(repository, upload, parts, body).await,
-            Method::PUT => put(repository, upload, digest, parts, body).await,
+            Method::PATCH => patch(repository, upload, &parts, body).await,
+            Method::PUT => put(repository, upload, digest, &parts, body).await,
             Method::DELETE => {
                 upload.cancel().await.map_err(refused(Code::BlobUploadUnknown))?;
                 Ok(empty(StatusCode::NO_CONTENT))
