@@ -35,6 +35,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "outbound",
             "output",
             "registry",
+            "server",
             "store",
             "transfer",
             "wire",

@@ -167,3 +167,99 @@ fn it_serves_over_tls_and_takes_a_new_certificate_without_a_pause() {
         Registry::trusting(&url, &new).try_request("GET", "/v2/", &[], b"").is_ok()
     });
 }
+
+/// A password of `tranship token create`.
+fn password(program: &Program, flags: &[&str]) -> String {
+    let run = program.run(&[&["token", "create"], flags].concat()).success();
+    run.stdout.trim().to_owned()
+}
+
+#[test]
+fn a_password_that_ends_by_itself_allows_what_it_says_and_where() {
+    let program = Program::new();
+    let served = Served::with(&program, &["--anonymous", "none"]);
+    let as_any = |password: &str| served.registry().basic("any", password);
+    let (all, team) = (password(&program, &["--push"]), password(&program, &["--push", "--repository", "team"]));
+    let image = image().build();
+    as_any(&all).push("other/app", &image, &["v1"]);
+    as_any(&team).push("team/app", &image, &["v1"]);
+    let status = |password: &str, method: &str, target: &str| as_any(password).request(method, target, &[], b"").status;
+    assert_eq!(status(&team, "GET", "/v2/other/app/tags/list"), 403);
+    assert_eq!(status(&team, "POST", "/v2/teams/blobs/uploads/"), 403, "a name that only begins alike");
+    assert_eq!(status(&team, "GET", "/v2/_catalog"), 403);
+    let reader = password(&program, &[]);
+    assert_eq!(status(&reader, "GET", "/v2/_catalog"), 200);
+    assert_eq!(status(&reader, "GET", "/v2/other/app/manifests/v1"), 200);
+    assert_eq!(status(&reader, "POST", "/v2/other/app/blobs/uploads/"), 403);
+    assert_eq!(status(&reader, "DELETE", "/v2/other/app/manifests/v1"), 403);
+    let over = password(&program, &["--ttl", "1s"]);
+    eventually("it is over", || status(&over, "GET", "/v2/") == 401);
+    assert_eq!(served.registry().get("/v2/_catalog").status, 401);
+}
+
+#[test]
+fn s44_what_one_may_not_read_cannot_be_mounted() {
+    let program = Program::new();
+    let served = Served::with(&program, &["--anonymous", "none"]);
+    let (all, team) = (password(&program, &["--push"]), password(&program, &["--push", "--repository", "team"]));
+    let image = image().build();
+    served.registry().basic("any", &all).push("secret/app", &image, &["v1"]);
+    let mount = |password: &str, blob: &str| {
+        let target = format!("/v2/team/app/blobs/uploads/?mount={blob}&from=secret/app");
+        served.registry().basic("any", password).request("POST", &target, &[], b"").status
+    };
+    let nowhere = crate::support::content::sha256(b"nowhere");
+    assert_eq!(mount(&team, &image.blobs[0].digest), mount(&team, &nowhere), "there or not, it looks the same");
+    assert_eq!(mount(&team, &image.blobs[0].digest), 202);
+    assert_eq!(mount(&all, &image.blobs[0].digest), 201);
+}
+
+#[test]
+fn with_tokens_our_own_client_gets_one_and_goes_on() {
+    let program = Program::new();
+    let user = ["htpasswd", "add", "users", "alice", "--password-stdin"];
+    program.invoke(&user).stdin("wonder land").run().success();
+    let served = Served::with(&program, &["--users", "users", "--auth", "token", "--anonymous", "pull"]);
+    let image = image().build();
+    let source = Served::of(&program);
+    source.registry().push("from", &image, &["v1"]);
+    let client = crate::support::program::Program::new();
+    client.configure("vaults:\n- {name: v, backend: file}\n");
+    let login = ["login", served.address(), "--username", "alice", "--password-stdin", "--vault", "v"];
+    let login =
+        |word: &str| client.invoke(&login).env("TRANSHIP_VAULT_PASSPHRASE", "open").stdin(word.to_owned()).run();
+    login("wrong").code(4);
+    login("wonder land").success();
+    let (from, to) = (format!("{}/from:v1", source.address()), format!("{}/team/app:v1", served.address()));
+    client.invoke(&["copy", &from, &to]).env("TRANSHIP_VAULT_PASSPHRASE", "open").run().success();
+    // Reading is open, by a token that nobody had to be named for.
+    crate::support::program::Program::new().run(&["resolve", &to]).success();
+    let asked = served.registry().get("/v2/team/app/manifests/v1");
+    let challenge = asked.header("www-authenticate").unwrap_or_default();
+    assert_eq!((asked.status, challenge), (200, ""));
+    let refused = served.registry().request("DELETE", "/v2/team/app/manifests/v1", &[], b"");
+    let challenge = refused.header("www-authenticate").unwrap();
+    let realm = format!("Bearer realm=\"http://{0}/token\",service=\"{0}\"", served.address());
+    assert_eq!((refused.status, challenge), (401, format!("{realm},scope=\"repository:team/app:delete\"").as_str()));
+}
+
+#[test]
+fn a_token_allows_only_what_whoever_asked_may_do() {
+    let program = Program::new();
+    let served = Served::with(&program, &["--auth", "token", "--anonymous", "pull"]);
+    let team = password(&program, &["--push", "--repository", "team"]);
+    let scopes = "scope=repository:team/app:pull,push&scope=repository:other:pull,push&scope=registry:catalog:*";
+    let answer = served.registry().basic("any", &team).get(&format!("/token?{scopes}"));
+    assert_eq!(answer.status, 200);
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    let token = served.registry().token(body["token"].as_str().unwrap());
+    assert_eq!(token.request("POST", "/v2/team/app/blobs/uploads/", &[], b"").status, 202);
+    assert_eq!(token.request("POST", "/v2/other/blobs/uploads/", &[], b"").status, 401);
+    assert_eq!(token.get("/v2/_catalog").status, 401);
+    // Docker's form of the same.
+    let form = format!("grant_type=password&username=any&password={team}&scope=repository:team/app:push");
+    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+    assert_eq!(served.registry().request("POST", "/token", &headers, form.as_bytes()).status, 200);
+    let wrong = "grant_type=password&username=any&password=no";
+    assert_eq!(served.registry().request("POST", "/token", &headers, wrong.as_bytes()).status, 401);
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, ValueEnum};
 
-use crate::command::Command;
+use crate::command::{Command, duration};
 use crate::output::{OutputFormat, ProgressMode};
 
 /// Names, finds, pins, moves, mirrors, keeps and hands out container images.
@@ -111,14 +111,6 @@ impl From<ProgressWord> for ProgressMode {
     }
 }
 
-/// Reads `90s`, `10m`, `1h30m`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{}` is not a time such as 90s, 10m or 1h30m", text.escape_debug());
-    let text = if text.bytes().all(|byte| byte.is_ascii_digit()) { format!("{text}s") } else { text.to_owned() };
-    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    Duration::try_from(span).ok().filter(|time| !time.is_zero()).ok_or_else(wrong)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,14 +148,5 @@ mod tests {
         let mut found = Vec::new();
         long(&Cli::command(), "tranship", &mut found);
         assert!(found.is_empty(), "{}", found.join("\n"));
-    }
-
-    #[test]
-    fn times() {
-        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
-        for text in ["", "0s", "-5s", "soon", "5 parsecs"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
     }
 }

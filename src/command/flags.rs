@@ -1,6 +1,7 @@
 //! Flags that several commands share, each written once.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -129,4 +130,29 @@ pub(super) fn check_reached(registry: &RegistryAddress, session: &Session, doing
     Err(CommandError::usage(message)
         .with_hint(format!("if it is a registry, name its port, `{registry}:443`"))
         .with_hint(format!("or configure it: `tranship registry add {registry}`")))
+}
+
+/// Reads `90s`, `10m`, `1h30m`; a bare number is seconds.
+///
+/// # Errors
+/// It is no time, or none at all.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{}` is not a time such as 90s, 10m or 1h30m", text.escape_debug());
+    let text = if text.bytes().all(|byte| byte.is_ascii_digit()) { format!("{text}s") } else { text.to_owned() };
+    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(span).ok().filter(|time| !time.is_zero()).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
+        for text in ["", "0s", "-5s", "soon", "5 parsecs"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
 }

@@ -28,6 +28,7 @@ mod serve;
 mod settings;
 mod tag;
 mod tags;
+mod token;
 mod vault;
 mod whoami;
 
@@ -38,6 +39,7 @@ use crate::output::Report;
 use crate::session::Session;
 
 pub(crate) use error::{CommandError, cannot};
+pub(crate) use flags::duration;
 
 /// How many images or tags are looked at at the same time.
 const LOOKS: usize = 6;
@@ -128,6 +130,9 @@ pub(crate) enum Command {
     /// Make the file of users that `serve` reads
     #[command(subcommand)]
     Htpasswd(htpasswd::HtpasswdCommand),
+    /// Make passwords for `serve` that end by themselves
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Print the completion script of a shell
     Completions(completions::CompletionsArgs),
     /// Write the manual pages into a directory
@@ -169,6 +174,7 @@ impl Command {
             Self::Secret(command) => secret::run(command, session).await,
             Self::Serve(args) => serve::run(args, session).await,
             Self::Htpasswd(command) => htpasswd::run(command, session),
+            Self::Token(command) => token::run(command, session),
             Self::Completions(args) => completions::run(&args, session),
             Self::Man(args) => man::run(&args, program),
         }

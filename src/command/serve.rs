@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{CommandError, CommandResult, Outcome, cannot};
-use crate::server::{Access, Certificate, Listener, Rights, Server};
+use crate::server::{Access, Certificate, Listener, Rights, Scheme, Server};
 use crate::session::Session;
 
 /// Flags of `serve`.
@@ -42,6 +42,21 @@ pub(crate) struct ServeArgs {
     /// What those may who show no name [default: none with --users]
     #[arg(long, value_name = "WHAT")]
     anonymous: Option<AnonymousWord>,
+
+    /// How clients show who they are: by their password each time, or by a token that they get for it here
+    #[arg(long, value_name = "HOW", default_value = "basic")]
+    auth: AuthWord,
+
+    /// Where clients reach it, where that is not what they say, e.g. https://registry.example.com
+    #[arg(long, value_name = "URL")]
+    url: Option<url::Url>,
+}
+
+/// The words of `--auth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum AuthWord {
+    Basic,
+    Token,
 }
 
 /// The words of `--anonymous`.
@@ -69,7 +84,7 @@ impl From<AnonymousWord> for Rights {
 pub(super) async fn run(args: ServeArgs, session: &Session) -> CommandResult {
     let doing = format!("serve at {}", args.listen);
     check(&args, &doing)?;
-    let access = access(&args, &doing)?;
+    let access = access(&args, session, &doing)?;
     let host = session.host().map_err(cannot(&doing))?;
     let certificate = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| Certificate { certificate, key });
     let listener = Listener::bind(args.listen).map_err(cannot(&doing))?;
@@ -97,10 +112,19 @@ fn check(args: &ServeArgs, doing: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn access(args: &ServeArgs, doing: &str) -> Result<Access, CommandError> {
+fn access(args: &ServeArgs, session: &Session, doing: &str) -> Result<Access, CommandError> {
     let anonymous = args.anonymous.map(Rights::from);
+    let signer = session.signer().map_err(cannot(doing))?;
+    let scheme = match args.auth {
+        AuthWord::Basic => Scheme::Basic,
+        AuthWord::Token => Scheme::Token,
+    };
+    let url = args.url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
     match &args.users {
-        Some(file) => Access::of_users(file, anonymous.unwrap_or(Rights::None)).map_err(cannot(doing)),
-        None => Ok(Access::of_anyone(anonymous.unwrap_or(Rights::Push))),
+        Some(file) => {
+            let access = Access::new(anonymous.unwrap_or(Rights::None), signer).asking(scheme, url);
+            access.with_users(file).map_err(cannot(doing))
+        }
+        None => Ok(Access::new(anonymous.unwrap_or(Rights::Push), signer).asking(scheme, url)),
     }
 }

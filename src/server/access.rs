@@ -1,22 +1,28 @@
-//! Who may do what: users, what is open to everyone, and how it is asked who somebody is.
+//! Who may do what: users, passwords that were signed here, what is open to everyone, and how it is asked who
+//! somebody is.
 //!
-//! Decided once, for every route alike, before anything of the store is looked at. What somebody may not see is
+//! Decided once, for every route alike, before anything of the place is looked at. What somebody may not see is
 //! refused before it is known whether it is there.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 
 use super::answer::{Code, Refusal};
+use super::signer::Signer;
 use super::users::{Users, UsersError};
-use crate::wire::Route;
+use crate::image::RepositoryName;
+use crate::wire::{Action, Route, Scope};
 
 /// What can be allowed, each with all before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Rights {
     /// Nothing.
     None,
@@ -26,93 +32,233 @@ pub enum Rights {
     Push,
 }
 
-/// Who is let in.
-#[derive(Clone)]
-pub struct Access {
-    /// Those that have a name; `None` where nobody is asked for one.
-    users: Option<Arc<Users>>,
-    /// What those may who show no name.
-    anonymous: Rights,
+/// Rights, everywhere or below one name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// What may be done.
+    pub rights: Rights,
+    /// In which repository and those below it; everywhere where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below: Option<RepositoryName>,
 }
 
-/// Who asks.
+impl Grant {
+    const fn everywhere(rights: Rights) -> Self {
+        Self { rights, below: None }
+    }
+}
+
+/// How a client shows who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// By its password with every request.
+    Basic,
+    /// By a token, which it gets for its password from the registry itself.
+    Token,
+}
+
+/// Who is let in.
+pub struct Access {
+    /// Those that have a name; `None` where nobody has one.
+    users: Option<Users>,
+    /// What those may who show no name.
+    anonymous: Rights,
+    signer: Arc<Signer>,
+    scheme: Scheme,
+    /// Where the registry is reached, where that is not what its clients say.
+    url: Option<String>,
+}
+
+/// Who asks, and what they may.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Principal {
-    /// Somebody without a name.
-    Anonymous,
-    /// A user.
-    User(String),
+pub(super) struct Principal {
+    /// How uploads are marked as theirs; empty for whoever has no name.
+    name: String,
+    allowed: Allowed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Allowed {
+    Grant(Grant),
+    Scopes(Vec<Scope>),
 }
 
 impl Principal {
-    /// How uploads are marked as theirs; no user's name is empty.
+    fn of_grant(name: &str, grant: Grant) -> Self {
+        Self { name: name.to_owned(), allowed: Allowed::Grant(grant) }
+    }
+
+    /// Whoever shows a token.
+    pub(super) fn of_scopes(name: &str, scopes: Vec<Scope>) -> Self {
+        Self { name: name.to_owned(), allowed: Allowed::Scopes(scopes) }
+    }
+
+    /// How uploads are marked as theirs.
     pub(super) fn owner(&self) -> &str {
-        match self {
-            Self::Anonymous => "",
-            Self::User(name) => name,
+        &self.name
+    }
+
+    /// Whether they may read a repository.
+    pub(super) fn may_pull(&self, repository: &RepositoryName) -> bool {
+        self.may(&Scope::repository(repository, [Action::Pull]))
+    }
+
+    /// Whether they may do all that a scope names.
+    fn may(&self, wanted: &Scope) -> bool {
+        match &self.allowed {
+            Allowed::Scopes(scopes) => scopes.iter().any(|scope| scope.covers(wanted)),
+            Allowed::Grant(grant) => {
+                let within = |below: &RepositoryName| {
+                    let repository = wanted.name.parse::<RepositoryName>();
+                    &*wanted.resource == "repository" && repository.is_ok_and(|name| name.is_within(below.as_str()))
+                };
+                grant.below.as_ref().is_none_or(within) && grant.rights >= needed(wanted)
+            }
         }
+    }
+
+    /// What of a scope they may do; `None` where that is nothing.
+    fn part_of(&self, wanted: &Scope) -> Option<Scope> {
+        let one = |action: &Action| Scope { actions: [action.clone()].into(), ..wanted.clone() };
+        let actions = wanted.actions.iter().filter(|action| self.may(&one(action))).cloned();
+        let part = Scope { actions: actions.collect(), ..wanted.clone() };
+        (!part.actions.is_empty()).then_some(part)
     }
 }
 
+/// The least rights that all of a scope takes.
+fn needed(scope: &Scope) -> Rights {
+    let reads = |action: &Action| *action == Action::Pull || *action == Action::Any && &*scope.resource == "registry";
+    if scope.actions.iter().all(reads) { Rights::Pull } else { Rights::Push }
+}
+
 impl Access {
-    /// Users of an htpasswd file may do everything, others what `anonymous` says.
+    /// Everybody may do what `anonymous` says, and whoever shows a password of `signer` what that allows.
+    #[must_use]
+    pub fn new(anonymous: Rights, signer: Signer) -> Self {
+        Self { users: None, anonymous, signer: Arc::new(signer), scheme: Scheme::Basic, url: None }
+    }
+
+    /// Lets the users of an htpasswd file do everything as well.
     ///
     /// # Errors
     /// The file cannot be read, or has no user.
-    pub fn of_users(file: &std::path::Path, anonymous: Rights) -> Result<Self, UsersError> {
-        Ok(Self { users: Some(Arc::new(Users::read(file)?)), anonymous })
+    pub fn with_users(self, file: &Path) -> Result<Self, UsersError> {
+        Ok(Self { users: Some(Users::read(file)?), ..self })
     }
 
-    /// Everybody may do what `anonymous` says, and nobody has a name.
+    /// Asks for who somebody is in this way. `url` is where the registry is reached, where that is not what its
+    /// clients say: `https://registry.example.com`.
     #[must_use]
-    pub const fn of_anyone(anonymous: Rights) -> Self {
-        Self { users: None, anonymous }
+    pub fn asking(self, scheme: Scheme, url: Option<String>) -> Self {
+        Self { scheme, url, ..self }
     }
 
     /// Finds out who asks, and whether they may do what they ask for.
     ///
     /// # Errors
-    /// 401 where a name is wanted or a wrong one was shown, 403 where even a name does not help.
+    /// 401 where a name is wanted or a wrong one was shown, 403 where another would be needed.
     pub(super) async fn admit(&self, route: &Route, parts: &Parts) -> Result<Principal, Refusal> {
-        let principal = self.who(parts).await?;
-        let rights = match &principal {
-            Principal::Anonymous => self.anonymous,
-            Principal::User(_) => Rights::Push,
+        let principal = match parts.headers.get(header::AUTHORIZATION) {
+            None => Principal::of_grant("", Grant::everywhere(self.anonymous)),
+            Some(shown) => self.who(shown).await.ok_or_else(|| {
+                // Also where reading is open to everyone: who shows a wrong password should hear of it.
+                self.asked_for(route, parts, "the user or the password is wrong, or it is over")
+            })?,
         };
-        if rights >= self.wanted(route, &parts.method) {
+        let wanted = wanted(route, &parts.method);
+        let is_in = match &wanted {
+            Some(wanted) => principal.may(wanted),
+            // A client asks here whether its password is right, so it has to be asked for one.
+            None => self.anonymous == Rights::Push || parts.headers.contains_key(header::AUTHORIZATION),
+        };
+        if is_in {
             return Ok(principal);
         }
-        Err(if self.users.is_some() { unknown("authentication required") } else { denied() })
-    }
-
-    /// What a request needs.
-    fn wanted(&self, route: &Route, method: &Method) -> Rights {
-        match (route, method) {
-            // A client asks here whether its password is right, so it has to be asked for one.
-            (Route::Base, _) if self.users.is_some() => Rights::Push,
-            (Route::Base, _) => Rights::None,
-            (Route::StartUpload { .. } | Route::Upload { .. }, _) => Rights::Push,
-            (_, &Method::GET | &Method::HEAD) => Rights::Pull,
-            _ => Rights::Push,
+        match (&principal.allowed, parts.headers.contains_key(header::AUTHORIZATION)) {
+            (Allowed::Grant(_), true) => Err(Refusal::new(StatusCode::FORBIDDEN, Code::Denied, "that is not allowed")),
+            _ => Err(self.asked_for(route, parts, "authentication required")),
         }
     }
 
-    async fn who(&self, parts: &Parts) -> Result<Principal, Refusal> {
-        let (Some(users), Some(shown)) = (&self.users, parts.headers.get(header::AUTHORIZATION)) else {
-            return Ok(Principal::Anonymous);
+    /// Who shows this; `None` where it is not right.
+    async fn who(&self, shown: &HeaderValue) -> Option<Principal> {
+        let (scheme, word) = shown.to_str().ok()?.split_once(' ')?;
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return self.signer.read_token(word.trim());
+        }
+        let (name, password) = credentials(scheme, word)?;
+        self.user(&name, &password).await
+    }
+
+    /// Whose name and password these are.
+    pub(super) async fn user(&self, name: &str, password: &SecretString) -> Option<Principal> {
+        if let Some(grant) = self.signer.read_password(password.expose_secret()) {
+            return Some(Principal::of_grant(name, grant));
+        }
+        let is_user = match &self.users {
+            Some(users) => users.know(name, password).await,
+            None => false,
         };
-        let Some((name, password)) = credentials(shown) else { return Err(unknown("only Basic is taken")) };
-        if users.know(&name, &password).await {
-            return Ok(Principal::User(name));
-        }
-        // Also where reading is open to everyone: who shows a wrong password should hear of it.
-        Err(unknown("the user or the password is wrong"))
+        is_user.then(|| Principal::of_grant(name, Grant::everywhere(Rights::Push)))
+    }
+
+    /// Asks who somebody is.
+    fn asked_for(&self, route: &Route, parts: &Parts, message: &str) -> Refusal {
+        let challenge = match self.scheme {
+            Scheme::Basic => "Basic realm=\"tranship\", charset=\"UTF-8\"".to_owned(),
+            Scheme::Token => {
+                let (url, service) = self.own_url(parts);
+                let scope = wanted(route, &parts.method).map(|scope| format!(",scope=\"{scope}\"")).unwrap_or_default();
+                format!("Bearer realm=\"{url}/token\",service=\"{service}\"{scope}")
+            }
+        };
+        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, message);
+        refusal.with(header::WWW_AUTHENTICATE, &challenge)
+    }
+
+    /// Where the registry is reached, and its name.
+    fn own_url(&self, parts: &Parts) -> (String, String) {
+        let host = parts.uri.authority().map(ToString::to_string);
+        let host = host.or_else(|| Some(parts.headers.get(header::HOST)?.to_str().ok()?.to_owned()));
+        // What a client says stands between quotes.
+        let host: String = host.unwrap_or_default().chars().filter(|c| !matches!(c, '"' | '\\')).collect();
+        let scheme = if parts.extensions.get::<OverTls>().is_some() { "https" } else { "http" };
+        (self.url.clone().unwrap_or_else(|| format!("{scheme}://{host}")), host)
+    }
+
+    /// A token for what `principal` may do of what is wanted.
+    pub(super) fn token(&self, principal: &Principal, wanted: Vec<Scope>) -> Option<String> {
+        let granted: Vec<Scope> = Scope::union(wanted).iter().filter_map(|scope| principal.part_of(scope)).collect();
+        self.signer.token(&principal.name, &granted).ok()
+    }
+
+    /// Whoever has no name.
+    pub(super) fn anyone(&self) -> Principal {
+        Principal::of_grant("", Grant::everywhere(self.anonymous))
     }
 }
 
+/// Marks requests that came over TLS.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OverTls;
+
+/// What a request needs; `None` at the base, where nothing is.
+fn wanted(route: &Route, method: &Method) -> Option<Scope> {
+    let Some(repository) = route.repository() else {
+        return matches!(route, Route::Catalog { .. }).then(Scope::catalog);
+    };
+    let actions = match (route, method) {
+        (Route::StartUpload { .. } | Route::Upload { .. }, _) => vec![Action::Pull, Action::Push],
+        (_, &Method::GET | &Method::HEAD) => vec![Action::Pull],
+        (_, &Method::DELETE) => vec![Action::Delete],
+        _ => vec![Action::Pull, Action::Push],
+    };
+    Some(Scope::repository(repository, actions))
+}
+
 /// User name and password of a Basic header (RFC 7617).
-fn credentials(shown: &HeaderValue) -> Option<(String, SecretString)> {
-    let (scheme, encoded) = shown.to_str().ok()?.split_once(' ')?;
+pub(super) fn credentials(scheme: &str, encoded: &str) -> Option<(String, SecretString)> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
@@ -120,15 +266,6 @@ fn credentials(shown: &HeaderValue) -> Option<(String, SecretString)> {
     let text = String::from_utf8(decoded).ok()?;
     let (name, password) = text.split_once(':')?;
     (!name.is_empty()).then(|| (name.to_owned(), SecretString::from(password)))
-}
-
-fn unknown(message: &str) -> Refusal {
-    Refusal::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, message)
-        .with(header::WWW_AUTHENTICATE, "Basic realm=\"tranship\", charset=\"UTF-8\"")
-}
-
-fn denied() -> Refusal {
-    Refusal::new(StatusCode::FORBIDDEN, Code::Denied, "this is not open to everyone, and nobody has a name here")
 }
 
 /// Whether a request that came to this computer alone names it: a page in a browser could reach a local server under

@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::access::OverTls;
 use super::{Names, Server};
 use crate::failure::{Failure, FailureKind};
 
@@ -98,11 +99,12 @@ impl Listener {
     /// The certificate cannot be used, or connections cannot be taken any more.
     pub async fn serve(self, server: Server, certificate: Option<Certificate>) -> Result<(), ListenError> {
         let names = if self.address.ip().is_loopback() { Names::Loopback } else { Names::Any };
-        let service = Server { names, ..server }.router().into_make_service();
+        let router = Server { names, ..server }.router();
         let Some(certificate) = certificate else {
             let serving = axum_server::from_tcp(self.listener).map_err(ListenError::Serve)?;
-            return limited(serving).serve(service).await.map_err(ListenError::Serve);
+            return limited(serving).serve(router.into_make_service()).await.map_err(ListenError::Serve);
         };
+        let service = router.layer(axum::Extension(OverTls)).into_make_service();
         let tls = RustlsConfig::from_config(certificate.config()?);
         let serving = axum_server::from_tcp_rustls(self.listener, tls.clone()).map_err(ListenError::Serve)?;
         tokio::select! {

@@ -2,7 +2,8 @@
 //! branch adds).
 //!
 //! A request comes in as text, becomes a [`Route`], and is answered from the contract; nothing here knows what it
-//! serves. `access` decides who may, `users` knows who is who, `pull` reads, `push` writes, `list` lists, `remove`
+//! serves. `access` decides who may, `users` knows who is who, `signer` knows its own tokens and passwords, which
+//! `tokens` hands out, `pull` reads, `push` writes, `list` lists, `remove`
 //! removes, `answer` knows how answers and refusals look, `listen` waits for connections. The one module that listens.
 
 mod access;
@@ -12,6 +13,8 @@ mod listen;
 mod pull;
 mod push;
 mod remove;
+mod signer;
+mod tokens;
 mod users;
 
 use std::sync::Arc;
@@ -27,9 +30,10 @@ use crate::registry::Host;
 use crate::wire::Route;
 
 use access::Principal;
-pub use access::{Access, Rights};
+pub use access::{Access, Grant, Rights, Scheme};
 use answer::Refusal;
 pub use listen::{Certificate, ListenError, Listener};
+pub use signer::{Signer, SignerError};
 pub use users::{NewUserError, UsersError, password_line};
 
 /// A request behind its route: who sent it, its head, and its body.
@@ -77,6 +81,7 @@ impl Server {
         }
         match parts.uri.path() {
             "/healthz" | "/readyz" => return Ok("ok\n".into_response()),
+            "/token" => return self.token(&parts, body).await,
             _ => {}
         }
         let route = Route::parse(parts.uri.path(), parts.uri.query())

@@ -24,6 +24,8 @@ impl Server {
         digest: Option<Digest>,
         body: Body,
     ) -> Answer {
+        // What they may not read is as what is not there.
+        let mount = mount.filter(|mount| principal.may_pull(&mount.from));
         if let Some(Mount { digest, from }) = mount
             && self.host.mount_blob(repository, &digest, &from).await.map_err(refused(Code::BlobUploadUnknown))?
         {

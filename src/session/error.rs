@@ -6,6 +6,7 @@ use crate::failure::{Answer, Failure, FailureKind};
 use crate::files::PlacesError;
 use crate::image::{LocationError, NameError, ReferenceError};
 use crate::registry;
+use crate::server::SignerError;
 
 /// Why something concrete could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum SessionError {
     /// A repository would have a name that cannot be.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// Nothing can be signed.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
     /// The credential that is configured cannot be used.
     #[error(transparent)]
     Credential(Box<ChooseError>),
@@ -61,6 +65,7 @@ impl SessionError {
             Self::Config(error) => Some(error),
             Self::Credential(error) => Some(&**error),
             Self::Place(error) => Some(error),
+            Self::Signer(error) => Some(error),
             Self::Location(_)
             | Self::Reference(_)
             | Self::Name(_)

@@ -22,6 +22,7 @@ use crate::image::Location;
 use crate::outbound::{Pace, Retries, Timeouts};
 use crate::output::Console;
 use crate::registry::Host;
+use crate::server::Signer;
 use crate::store::Store;
 
 use clients::ClientKey;
@@ -160,6 +161,14 @@ impl Session {
     /// As [`Session::store`].
     pub fn host(&self) -> Result<Arc<dyn Host>, SessionError> {
         Ok(Arc::new(self.store()?))
+    }
+
+    /// What signs passwords and tokens of `serve`.
+    ///
+    /// # Errors
+    /// Its key cannot be read or made.
+    pub fn signer(&self) -> Result<Signer, SessionError> {
+        Ok(Signer::kept_in(&self.places.state)?)
     }
 
     /// The local store.

@@ -26,7 +26,9 @@ pub enum Action {
 }
 
 impl Action {
-    fn word(&self) -> &str {
+    /// The word for it.
+    #[must_use]
+    pub fn word(&self) -> &str {
         match self {
             Self::Pull => "pull",
             Self::Push => "push",
