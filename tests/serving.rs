@@ -79,8 +79,10 @@ fn what_was_acknowledged_outlives_the_server() {
 #[test]
 fn a_signal_ends_it() {
     let program = Program::new();
-    let log = Served::of(&program).end("TERM");
-    assert!(log.contains("serving the store at http://127.0.0.1:"), "{log}");
+    let served = Served::of(&program);
+    assert_eq!(served.registry().get("/v2/").status, 200);
+    let log = served.end("TERM");
+    assert!(log.contains("GET /v2/") && log.contains("status=200"), "{log}");
 }
 
 #[test]

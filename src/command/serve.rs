@@ -1,11 +1,14 @@
 //! `serve`: the store as a registry.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use super::{CommandError, CommandResult, Outcome, cannot};
+use crate::output::{Page, Report};
 use crate::server::{Access, Certificate, Listener, Rights, Scheme, Server};
 use crate::session::Session;
 
@@ -89,7 +92,8 @@ pub(super) async fn run(args: ServeArgs, session: &Session) -> CommandResult {
     let certificate = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| Certificate { certificate, key });
     let listener = Listener::bind(args.listen).map_err(cannot(&doing))?;
     let scheme = if certificate.is_some() { "https" } else { "http" };
-    session.console().note(&format!("serving the store at {scheme}://{}", listener.address()));
+    let serving = ServingReport { url: format!("{scheme}://{}", listener.address()) };
+    session.console().report(&serving).map_err(cannot(&doing))?;
     listener.serve(Server::new(host, access), certificate).await.map_err(cannot(&doing))?;
     Ok(Outcome::printed())
 }
@@ -126,5 +130,21 @@ fn access(args: &ServeArgs, session: &Session, doing: &str) -> Result<Access, Co
             access.with_users(file).map_err(cannot(doing))
         }
         None => Ok(Access::new(anonymous.unwrap_or(Rights::Push), signer).asking(scheme, url)),
+    }
+}
+
+/// What is served from now on.
+#[derive(Debug, Serialize)]
+struct ServingReport {
+    url: String,
+}
+
+impl Report for ServingReport {
+    fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
+        writeln!(page, "serving the store at {}", self.url)
+    }
+
+    fn quiet(&self, page: &mut Page<'_>) -> io::Result<()> {
+        writeln!(page, "{}", self.url)
     }
 }

@@ -1,6 +1,6 @@
 //! `tranship serve`, as a user starts it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
@@ -25,21 +25,22 @@ impl Served {
     /// # Panics
     /// It ends before it serves.
     pub(crate) fn with(program: &Program, flags: &[&str]) -> Self {
-        let arguments = [&["serve", "--listen", "127.0.0.1:0", "-v"], flags].concat();
+        let arguments = [&["serve", "--listen", "127.0.0.1:0", "-q", "-v"], flags].concat();
         let mut command = program.command(&arguments);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let (mut log, mut address) = (String::new(), None);
-        while address.is_none() && lines.read_line(&mut log).unwrap() > 0 {
-            let last = log.lines().last().unwrap_or_default();
-            address = last.split_once("://").map(|(_, address)| address.trim().to_owned());
-        }
-        let address = address.unwrap_or_else(|| panic!("it does not serve:\n{log}"));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        let mut errors = child.stderr.take().unwrap();
         let log = std::thread::spawn(move || {
+            let mut log = String::new();
             // What came before an error is what there is.
-            while lines.read_line(&mut log).is_ok_and(|length| length > 0) {}
+            let _ = errors.read_to_string(&mut log);
             log
         });
+        let Some((_, address)) = url.trim().split_once("://") else {
+            panic!("it does not serve:\n{}", log.join().unwrap());
+        };
+        let address = address.to_owned();
         Self { child, address, log: Some(log) }
     }
 
