@@ -200,6 +200,46 @@ fn a_password_that_ends_by_itself_allows_what_it_says_and_where() {
 }
 
 #[test]
+fn s43_whoever_may_only_read_changes_nothing_by_any_way() {
+    let program = Program::new();
+    let served = Served::with(&program, &["--anonymous", "pull"]);
+    let (writer, reader) = (password(&program, &["--push"]), password(&program, &[]));
+    let writer = served.registry().basic("any", &writer);
+    let image = image().build();
+    writer.push("a", &image, &["v1"]);
+    let place = writer.request("POST", "/v2/a/blobs/uploads/", &[], b"").header("location").unwrap().to_owned();
+    let (blob, digest) = (&image.blobs[0].digest, image.digest());
+    let targets = [
+        "/v2/".to_owned(),
+        "/v2/_catalog".to_owned(),
+        "/v2/a/tags/list".to_owned(),
+        "/v2/a/manifests/v1".to_owned(),
+        "/v2/a/manifests/v2".to_owned(),
+        format!("/v2/a/manifests/{digest}"),
+        format!("/v2/a/manifests/{digest}?tag=v3"),
+        format!("/v2/a/blobs/{blob}"),
+        format!("/v2/a/referrers/{digest}"),
+        "/v2/a/blobs/uploads/".to_owned(),
+        format!("/v2/a/blobs/uploads/?digest={blob}"),
+        format!("/v2/b/blobs/uploads/?mount={blob}&from=a"),
+        place.clone(),
+        format!("{place}?digest={blob}"),
+    ];
+    for (who, expected) in [(served.registry(), 401), (served.registry().basic("any", &reader), 403)] {
+        for target in &targets {
+            for method in ["POST", "PUT", "PATCH", "DELETE"] {
+                let answer = who.request(method, target, &[], &image.manifest.bytes);
+                assert!(answer.status == expected || answer.status == 405, "{method} {target} {answer:?}");
+            }
+        }
+        assert_eq!(who.get(&place).status, expected, "how far an upload is, is whose it is to know");
+    }
+    assert!(writer.holds("a", &image) && writer.manifest("a", "v1").is_some());
+    assert_eq!(writer.get("/v2/b/tags/list").status, 404);
+    assert_eq!(writer.get(&place).header("range"), Some("0-0"));
+}
+
+#[test]
 fn s44_what_one_may_not_read_cannot_be_mounted() {
     let program = Program::new();
     let served = Served::with(&program, &["--anonymous", "none"]);

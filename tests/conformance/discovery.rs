@@ -58,6 +58,11 @@ fn the_catalogue_comes_in_pages() {
         empty.registry.push(repository, &image().build(), &["v1"]);
     }
     assert_eq!(pages(&empty.registry, "/v2/_catalog?n=1", "repositories"), [["a"], ["a/b"], ["b"]]);
+    assert_eq!(names(&empty.registry.get("/v2/_catalog?n=4294967295"), "repositories").len(), 3);
+    for n in ["-1", "abc", "9223372036854775807"] {
+        let answer = empty.registry.get(&format!("/v2/_catalog?n={n}"));
+        assert_eq!((answer.status, code(&answer).as_str()), (400, "PAGINATION_NUMBER_INVALID"), "{n}");
+    }
 }
 
 #[test]
