@@ -19,7 +19,7 @@ use crate::session::Session;
     one of them has to be said, and a certificate, or `--plain-http`.\n\n\
     Examples:\n  $ tranship serve\n  \
     $ tranship htpasswd add users alice\n  \
-    $ tranship serve --listen 0.0.0.0:5000 --tls-cert cert.pem --tls-key key.pem --users users --anonymous pull\n  \
+    $ tranship serve --listen 0.0.0.0:5000 --tls-cert cert.pem --tls-key key.pem --users users\n  \
     $ tranship copy docker.io/library/alpine:3.20 127.0.0.1:5000/os/alpine:3.20")]
 pub(crate) struct ServeArgs {
     /// The address to listen at; port 0 is any free one
@@ -50,7 +50,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "HOW", default_value = "basic")]
     auth: AuthWord,
 
-    /// Where clients reach it, where that is not what they say, e.g. https://registry.example.com
+    /// Where clients reach it, where that is not what they say
     #[arg(long, value_name = "URL")]
     url: Option<url::Url>,
 }

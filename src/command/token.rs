@@ -19,7 +19,7 @@ use crate::session::Session;
 pub(crate) enum TokenCommand {
     /// Print a password for this user's `tranship serve` that ends by itself
     #[command(after_help = "It is taken with any user name, and cannot be taken back before its end.\n\n\
-        Examples:\n  $ tranship token create --push --ttl 1h | docker login -u any --password-stdin registry.example.com\n  \
+        Examples:\n  $ tranship token create --push --ttl 1h | docker login -u any --password-stdin a.example.com\n  \
         $ tranship token create --repository team-a")]
     Create(CreateArgs),
 }

@@ -178,16 +178,15 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, SignerError> {
 fn make(path: &Path) -> Result<Vec<u8>, SignerError> {
     let lock = Lock::take(&path.with_extension("lock"), Sharing::Exclusive, PATIENCE)?;
     // Another process may have made it while the lock was waited for.
-    let key = match read(path)? {
-        Some(key) => key,
-        None => {
-            let mut key = vec![0; KEY_BYTES];
-            getrandom::fill(&mut key).map_err(|_| SignerError::Random)?;
-            files::write_atomically(&LocalDisk, path, &key, files::Access::Private)?;
-            key
-        }
-    };
+    let key = read(path)?.map_or_else(|| write_new(path), Ok)?;
     lock.remove();
+    Ok(key)
+}
+
+fn write_new(path: &Path) -> Result<Vec<u8>, SignerError> {
+    let mut key = vec![0; KEY_BYTES];
+    getrandom::fill(&mut key).map_err(|_| SignerError::Random)?;
+    files::write_atomically(&LocalDisk, path, &key, files::Access::Private)?;
     Ok(key)
 }
 
