@@ -9,6 +9,7 @@ mod economy;
 mod failing;
 mod places;
 mod shown;
+mod system;
 
 use crate::support::docker_registry::DockerRegistry;
 use crate::support::images::Image;

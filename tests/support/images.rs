@@ -174,6 +174,40 @@ impl ImageBuilder {
     }
 }
 
+/// An OCI image for linux/amd64 of layers that are at hand, each with the digest of its archive.
+pub(crate) fn image_of(layers: Vec<(Content, String)>) -> Image {
+    let (layers, diff_ids): (Vec<Content>, Vec<String>) = layers.into_iter().unzip();
+    let config = json!({
+        "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/sh"]},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+    });
+    let config = Content::new("application/vnd.oci.image.config.v1+json", config.to_string());
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config.descriptor(),
+        "layers": layers.iter().map(Content::descriptor).collect::<Vec<_>>(),
+    });
+    let manifest = Content::new(OCI_MANIFEST, pretty(&manifest));
+    Image { manifest, blobs: [config].into_iter().chain(layers).collect(), children: Vec::new() }
+}
+
+/// An image of one layer for each size, whose bytes are no archive but quick to make.
+pub(crate) fn bulk(sizes: &[usize]) -> Image {
+    // An odd length, so that a stretch in another place is other bytes.
+    let piece = noise(fresh_seed(), 1_000_003);
+    let layer = |(number, size): (usize, &usize)| {
+        let mut bytes = Vec::with_capacity(size + piece.len());
+        bytes.extend_from_slice(&piece[number..]);
+        while bytes.len() < *size {
+            bytes.extend_from_slice(&piece);
+        }
+        bytes.truncate(*size);
+        let layer = Content::new("application/vnd.oci.image.layer.v1.tar", bytes);
+        let diff_id = layer.digest.clone();
+        (layer, diff_id)
+    };
+    image_of(sizes.iter().enumerate().map(layer).collect())
+}
+
 /// An index of `children`, each under the platform of its config.
 pub(crate) fn index(children: Vec<Image>) -> Image {
     index_of(OCI_INDEX, children)

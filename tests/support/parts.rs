@@ -7,8 +7,9 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 /// The parts, and the Debian package that each is in.
-pub(crate) const PARTS: [(&str, &str); 8] = [
+pub(crate) const PARTS: [(&str, &str); 9] = [
     ("docker-registry", "docker-registry"),
+    ("debootstrap", "debootstrap"),
     ("htpasswd", "apache2-utils"),
     ("skopeo", "skopeo"),
     ("umoci", "umoci"),
