@@ -170,15 +170,24 @@ pub trait ImageDestination: Send + Sync {
 /// A lease on what a push needs; ends when it is finished or dropped.
 #[async_trait]
 pub trait PushSession: Send + Sync {
-    /// Ends the push of `image`, the manifest that all of it was for, under `tags`. A place that derives something
-    /// from what it holds (the `index.json` of a layout) brings it up to date. Without tags the image came by its
-    /// digest alone, and a place with upkeep keeps it for that, also where it was there before.
+    /// Ends the push of `image`, the manifest that all of it was for. A place that derives something from what it
+    /// holds (the `index.json` of a layout) brings it up to date. What came by its digest a place with upkeep keeps
+    /// for that, also where it was there before, and also when its tags move.
     ///
     /// Dropped without this, everything that was acknowledged stays; what is derived follows at the next push.
     ///
     /// # Errors
     /// `Storage` where that cannot be written.
-    async fn finish(self: Box<Self>, image: &Digest, tags: &[Tag]) -> Result<()>;
+    async fn finish(self: Box<Self>, image: &Digest, keep: Keep) -> Result<()>;
+}
+
+/// For what an image is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// As long as tags point at it.
+    ForItsTags,
+    /// For its digest, with tags or without.
+    ForItsDigest,
 }
 
 /// The session of a place whose upkeep is not ours.
@@ -187,7 +196,7 @@ pub struct NoSession;
 
 #[async_trait]
 impl PushSession for NoSession {
-    async fn finish(self: Box<Self>, _: &Digest, _: &[Tag]) -> Result<()> {
+    async fn finish(self: Box<Self>, _: &Digest, _: Keep) -> Result<()> {
         Ok(())
     }
 }

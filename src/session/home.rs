@@ -11,23 +11,27 @@ impl Session {
     /// # Errors
     /// The name breaks a rule, or would be too long.
     pub fn home_name(&self, reference: &ImageReference, name: Option<&str>) -> Result<Location, SessionError> {
-        let (repository, selector) = if let Some(name) = name {
+        let (repository, tag) = if let Some(name) = name {
             match Location::parse(&format!("store:{name}"), &Naming::default())? {
-                Location::Store { repository, selector: StoreSelector::Tag(tag) } => (repository, Selector::Tag(tag)),
+                Location::Store { repository, selector: StoreSelector::Tag(tag) } => (repository, Some(tag)),
                 _ => return Err(SessionError::HomeName(name.to_owned())),
             }
         } else {
             let repository = RepositoryName::at_home(&reference.registry, &reference.repository)?;
-            (repository, reference.tag().cloned().map_or_else(|| reference.selector(), Selector::Tag))
+            (repository, reference.tag().cloned())
+        };
+        let selector = match (reference.selector(), tag) {
+            (Selector::Digest(digest), tag) => StoreSelector::Digest(digest, tag),
+            (Selector::Tag(tag), renamed) => StoreSelector::Tag(renamed.unwrap_or(tag)),
         };
         if let Some(home) = &self.config()?.settings.home_registry {
             let repository = home.repository(&repository)?;
+            let selector = match selector {
+                StoreSelector::Tag(tag) | StoreSelector::Digest(_, Some(tag)) => Selector::Tag(tag),
+                StoreSelector::Digest(..) | StoreSelector::Prefix(_) => reference.selector(),
+            };
             return Ok(Location::Registry(ImageReference::new(home.registry.clone(), repository, selector)));
         }
-        let selector = match selector {
-            Selector::Tag(tag) => StoreSelector::Tag(tag),
-            Selector::Digest(digest) => StoreSelector::Digest(digest, None),
-        };
         Ok(Location::Store { repository, selector })
     }
 

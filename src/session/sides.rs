@@ -103,7 +103,8 @@ impl Session {
             Location::Layout { directory, selector } => {
                 let layout = Layout::create_destination(directory, selector, Arc::new(LocalDisk)).await?;
                 let tags = vec![Tag::latest()];
-                Ok(Destination { registry: Arc::new(layout), repository: nameless()?, tags, expected: None, shown })
+                let (registry, repository) = (Arc::new(layout), nameless()?);
+                Ok(Destination { registry, repository, tags, expected: None, named_by_digest: false, shown })
             }
             Location::Store { repository, selector } => {
                 let tags = match selector {
@@ -111,15 +112,16 @@ impl Session {
                     StoreSelector::Digest(_, tag) => tag.iter().cloned().collect(),
                     StoreSelector::Prefix(prefix) => return Err(SessionError::Truncated(prefix.to_string())),
                 };
+                let named_by_digest = matches!(selector, StoreSelector::Digest(..));
                 let (registry, repository) = (Arc::new(self.store()?), repository.clone());
-                Ok(Destination { registry, repository, tags, expected: None, shown })
+                Ok(Destination { registry, repository, tags, expected: None, named_by_digest, shown })
             }
             Location::Registry(reference) => {
                 let client = self.client(&reference.registry, Some(&reference.repository), access).await?;
                 client.will([Scope::repository(&reference.repository, [Action::Pull, Action::Push])]);
                 let tags = reference.tag().into_iter().cloned().collect();
                 let repository = reference.repository.clone();
-                Ok(Destination { registry: client, repository, tags, expected: None, shown })
+                Ok(Destination { registry: client, repository, tags, expected: None, named_by_digest: false, shown })
             }
         }
     }

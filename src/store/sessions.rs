@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use super::{Shared, Store, Touched, held, membership, storage};
 use crate::blobs::{Index, not_locked, update_index};
 use crate::files::{self, FileError, Lock, Sharing};
-use crate::image::{Descriptor, Digest, RepositoryName, Selector, Tag};
-use crate::registry::{PushSession, Result};
+use crate::image::{Descriptor, Digest, RepositoryName, Selector};
+use crate::registry::{Keep, PushSession, Result};
 
 /// How long a lease that is being judged by another process may be held by it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -46,8 +46,9 @@ struct Session {
 
 #[async_trait]
 impl PushSession for Session {
-    async fn finish(mut self: Box<Self>, image: &Digest, tags: &[Tag]) -> Result<()> {
-        let (repository, by_digest) = (self.repository.clone(), tags.is_empty().then(|| image.clone()));
+    async fn finish(mut self: Box<Self>, image: &Digest, keep: Keep) -> Result<()> {
+        let by_digest = (keep == Keep::ForItsDigest).then(|| image.clone());
+        let repository = self.repository.clone();
         self.store.with(move |shared| shared.finish(&repository, by_digest)).await?;
         // Dropped without this, the lease stays behind without its lock.
         if let Some(lease) = self.lease.take() {
@@ -75,7 +76,7 @@ impl Shared {
         self.root.join("leases")
     }
 
-    /// Ends a push: what came by its digest alone is kept for its own sake.
+    /// Ends a push: what came by its digest is kept for its own sake.
     fn finish(&self, name: &RepositoryName, by_digest: Option<Digest>) -> Result<()> {
         if let Some(image) = by_digest {
             self.name(name, image)?;

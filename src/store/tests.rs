@@ -10,7 +10,9 @@ use super::*;
 use crate::blobs::read_index;
 use crate::files::{Failing, FaultyDisk, LocalDisk};
 use crate::image::{Algorithm, Descriptor, Digest, MediaType, RawManifest, StoreSelector, Tag};
-use crate::registry::{Begun, ByteRange, Catalog as _, ImageDestination, ImageSource, Remover as _, TagCondition};
+use crate::registry::{
+    Begun, ByteRange, Catalog as _, ImageDestination, ImageSource, Keep, Remover as _, TagCondition,
+};
 
 const CONFIG: &[u8] =
     br#"{"architecture":"amd64","os":"linux","created":"2026-01-02T03:04:05Z","rootfs":{"type":"layers","diff_ids":[]}}"#;
@@ -82,7 +84,8 @@ async fn push(store: &Store, repository: &str, image: &Sample, tags: &[&str]) ->
     put_content(store, repository, image).await?;
     let tags: Vec<Tag> = tags.iter().copied().map(tag).collect();
     store.push_manifest(&name(repository), &image.manifest, &tags, TagCondition::Always).await?;
-    session.finish(image.manifest.digest(), &tags).await
+    let keep = if tags.is_empty() { Keep::ForItsDigest } else { Keep::ForItsTags };
+    session.finish(image.manifest.digest(), keep).await
 }
 
 /// Reads an image back whole, and fails where anything of it is not what it should be.
@@ -209,8 +212,17 @@ async fn what_came_by_digest_is_kept_as_named() {
     }
     store.push_manifest(&name("a"), &index, &[], TagCondition::Always).await.unwrap();
     assert!(listed(home.path()).is_empty(), "the index follows when the session ends");
-    session.finish(index.digest(), &[]).await.unwrap();
+    session.finish(index.digest(), Keep::ForItsDigest).await.unwrap();
     assert_eq!(listed(home.path()), [format!("a@{}", index.digest())]);
+    // Neither does what has a tag too lose that name when the tag moves.
+    push(&store, "a", &two, &["y"]).await.unwrap();
+    let session = store.begin_session(&name("a")).await.unwrap();
+    session.finish(two.manifest.digest(), Keep::ForItsDigest).await.unwrap();
+    push(&store, "a", &one, &["y"]).await.unwrap();
+    let named = [format!("a@{}", index.digest()), format!("a@{}", two.manifest.digest())];
+    assert!(named.iter().all(|name| listed(home.path()).contains(name)));
+    store.remove_manifest(&name("a"), two.manifest.digest()).await.unwrap();
+    store.remove_tag(&name("a"), &tag("y")).await.unwrap();
     // What lost its tag is not named any more.
     push(&store, "a", &three, &["x"]).await.unwrap();
     push(&store, "a", &one, &["x"]).await.unwrap();
@@ -237,7 +249,7 @@ async fn what_comes_by_digest_is_kept_though_another_push_ends_first() {
     put_content(&store, "a", &image).await.unwrap();
     store.push_manifest(&name("a"), &image.manifest, &[], TagCondition::Always).await.unwrap();
     push(&store, "a", &sample("two"), &[]).await.unwrap();
-    session.finish(image.manifest.digest(), &[]).await.unwrap();
+    session.finish(image.manifest.digest(), Keep::ForItsDigest).await.unwrap();
     assert_eq!(listed(home.path()).len(), 2);
     // What is removed is not named any more.
     store.remove_manifest(&name("a"), image.manifest.digest()).await.unwrap();

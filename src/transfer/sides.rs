@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Error, PlaceFailed, Side};
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
-use crate::registry::{self, ImageDestination, ImageSource};
+use crate::registry::{self, ImageDestination, ImageSource, Keep};
 
 /// One image at a place that it can be read from.
 #[derive(Clone)]
@@ -31,6 +31,8 @@ pub struct Destination {
     pub tags: Vec<Tag>,
     /// The digest that the image must have, where the name says one.
     pub expected: Option<Digest>,
+    /// Whether the name has a digest beside its tags, so that the image is to stay when they move.
+    pub named_by_digest: bool,
     /// The name as it is shown.
     pub shown: String,
 }
@@ -58,6 +60,11 @@ impl Source {
 impl Destination {
     pub(super) fn failed(&self, error: registry::Error) -> Error {
         Error::Place(PlaceFailed { side: Side::Destination, place: self.registry.identity().place.clone(), error })
+    }
+
+    /// For what the image is to be kept.
+    pub(super) fn keep(&self) -> Keep {
+        if self.named_by_digest || self.tags.is_empty() { Keep::ForItsDigest } else { Keep::ForItsTags }
     }
 
     /// What `selector` names there now.

@@ -13,7 +13,7 @@ use super::well::{Demand, Reads};
 use super::{Destination, Engine, Error, ManifestStep, Options, Role, Source, TransferPlan, TransferReport};
 use crate::image::{Descriptor, Digest};
 use crate::progress::{Arrival, BlobId, Event};
-use crate::registry::{self, ErrorKind};
+use crate::registry::{self, ErrorKind, Keep};
 
 /// The way to one destination.
 pub(super) struct Track<'a> {
@@ -43,8 +43,8 @@ impl<'a> Track<'a> {
     /// A side failed for good, or content is not what its digest says.
     pub(super) async fn run(&self, plan: &TransferPlan) -> Result<TransferReport, Error> {
         if plan.is_empty() {
-            if plan.destination.tags.is_empty() {
-                // To be kept for its digest is new, also for what is there.
+            if plan.destination.keep() == Keep::ForItsDigest {
+                // That may be new, also for what is there.
                 self.carry_out(plan).await?;
             }
             return Ok(TransferReport::of(plan, BlobTallies::default()));
@@ -80,7 +80,7 @@ impl<'a> Track<'a> {
             }
             pushes.try_collect::<()>().await?;
         }
-        session.finish(&plan.digest, &destination.tags).await.map_err(|error| destination.failed(error))?;
+        session.finish(&plan.digest, destination.keep()).await.map_err(|error| destination.failed(error))?;
         Ok(tallies)
     }
 

@@ -59,6 +59,25 @@ fn what_is_pulled_by_digest_is_kept_though_a_tag_brought_it_first() {
 }
 
 #[test]
+fn what_is_pulled_by_tag_and_digest_stays_when_the_tag_moves() {
+    needs!("docker-registry");
+    let (old, new) = (image().build(), image().build());
+    let server = with(&old);
+    let (program, home) = (Program::new(), name(&server, "a"));
+    let pull = |words: &[&str]| program.run(&[&["pull"], words].concat()).success();
+    let both = format!("{}/a:v1@{}", server.address(), old.digest());
+    pull(&[&both]);
+    assert_eq!(listed(&program), [format!("{home}:v1")], "one image, one line");
+    assert!(pull(&[&both]).stdout.contains("(unchanged)"));
+    pull(&["--to", "app:kept", &both]);
+    Registry::at(&server.url()).push("a", &new, &["v1"]);
+    pull(&[&format!("{}/a:v1", server.address())]);
+    pull(&["--to", "app:kept", &format!("{}/a:v1", server.address())]);
+    let kept = |home: &str, tag: &str| [format!("{home}:{tag}"), format!("{home}@{}", old.digest())];
+    assert_eq!(listed(&program), [kept(&home, "v1"), kept("app", "kept")].concat());
+}
+
+#[test]
 fn a_second_pull_changes_nothing_and_a_moved_tag_is_followed() {
     needs!("docker-registry");
     let (old, new) = (image().build(), image().build());

@@ -6,7 +6,7 @@ use super::{Image, Layout, Shared, is_of_attached};
 use crate::blobs::{self, BlobBegun, Entry, Index, update_index};
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::{
-    Begun, ErrorKind, Identity, ImageDestination, ImageSource, PushSession, Result, TagCondition, UploadState,
+    Begun, ErrorKind, Identity, ImageDestination, ImageSource, Keep, PushSession, Result, TagCondition, UploadState,
 };
 
 #[async_trait]
@@ -71,7 +71,7 @@ struct Session {
 
 #[async_trait]
 impl PushSession for Session {
-    async fn finish(self: Box<Self>, image: &Digest, _: &[Tag]) -> Result<()> {
+    async fn finish(self: Box<Self>, image: &Digest, _: Keep) -> Result<()> {
         let image = image.clone();
         self.layout.with(move |shared| shared.finish(&image)).await
     }

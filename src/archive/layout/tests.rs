@@ -4,7 +4,7 @@ use super::*;
 use crate::blobs::{REF_NAME, update_index};
 use crate::files::{Failing, FaultyDisk};
 use crate::image::{MediaType, RepositoryName};
-use crate::registry::{Begun, ByteRange, ImageDestination, ImageSource, TagCondition, read_verified};
+use crate::registry::{Begun, ByteRange, ImageDestination, ImageSource, Keep, TagCondition, read_verified};
 
 const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
 
@@ -57,7 +57,7 @@ async fn push(layout: &Layout, image: &Sample, tags: &[Tag]) -> Result<()> {
         }
     }
     layout.push_manifest(&any(), &image.manifest, tags, TagCondition::Always).await?;
-    session.finish(image.manifest.digest(), tags).await
+    session.finish(image.manifest.digest(), Keep::ForItsTags).await
 }
 
 /// The digest of the image that a selector picks, after everything in it was read and verified.

@@ -136,7 +136,14 @@ impl Place {
     pub(super) fn destination(self: &Arc<Self>, repository: &str, tags: &[&str]) -> Destination {
         let shown = format!("{}/{repository}:{}", ImageSource::identity(&**self), tags.join(","));
         let tags = tags.iter().map(|text| tag(text)).collect();
-        Destination { registry: self.clone(), repository: name(repository), tags, expected: None, shown }
+        Destination {
+            registry: self.clone(),
+            repository: name(repository),
+            tags,
+            expected: None,
+            named_by_digest: false,
+            shown,
+        }
     }
 
     pub(super) async fn tagged(&self, repository: &str, wanted: &str) -> Option<Digest> {

@@ -172,7 +172,7 @@ fn drain(place: &str, gate: Option<Arc<Semaphore>>) -> (Destination, Arc<AtomicU
     let taken = Arc::new(AtomicUsize::new(0));
     let registry = Arc::new(Drain { identity, gate, taken: Arc::clone(&taken) });
     let (repository, tags) = ("app".parse().unwrap(), vec!["v1".parse().unwrap()]);
-    (Destination { registry, repository, tags, expected: None, shown: place.to_owned() }, taken)
+    (Destination { registry, repository, tags, expected: None, named_by_digest: false, shown: place.to_owned() }, taken)
 }
 
 #[tokio::test]
