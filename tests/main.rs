@@ -29,3 +29,4 @@ mod tables;
 mod terminal;
 mod threats;
 mod tls;
+mod transfers;

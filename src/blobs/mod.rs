@@ -7,6 +7,7 @@
 mod batches;
 mod incoming;
 mod index;
+mod partial;
 mod read;
 mod write;
 
@@ -23,6 +24,7 @@ use crate::registry::{Error, ErrorKind, Remedy, Result};
 
 pub use incoming::{Incoming, Inflow};
 pub use index::{Entry, Index, REF_NAME, check, prepare, read_index, update_index};
+pub use partial::PartialBlob;
 pub use write::{BlobBegun, BlobWrite};
 
 /// The directory `blobs` of a layout, and `uploads` beside it for what is on its way there.

@@ -125,6 +125,35 @@ async fn who_comes_second_waits_and_finds_the_blob() {
 }
 
 #[tokio::test]
+async fn what_did_not_come_to_its_end_is_listed_and_cleaned_unless_it_is_written() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = directory(home.path());
+    assert!(directory.partial_blobs().unwrap().is_empty());
+    let (cut, content) = (blob(&long()), long());
+    let mut write = begin(&directory, &cut).await;
+    write.write(content.slice(..1_000_000)).await.unwrap();
+    write.write(content.slice(1_000_000..2_000_000)).await.unwrap();
+    drop(write);
+    // A thread may still be at the last bytes of it: who begins again waits for that.
+    drop(begin(&directory, &cut).await);
+    let written = begin(&directory, &blob(b"content")).await;
+    let uploads = home.path().join("uploads");
+    std::fs::write(uploads.join(format!("sha256-{}.0123", cut.digest.hex())), "beside").unwrap();
+    let of_others = uploads.join("incoming-0123");
+    std::fs::write(&of_others, "of a client of the registry of one's own").unwrap();
+    let listed = directory.partial_blobs().unwrap();
+    let of = |digest: &Digest| listed.iter().filter(|partial| partial.digest == *digest).collect::<Vec<_>>();
+    assert_eq!(of(&cut.digest).iter().map(|partial| partial.in_use).collect::<Vec<_>>(), [false, false]);
+    assert!(of(&cut.digest)[0].bytes >= 1_000_000 && of(&blob(b"content").digest)[0].in_use);
+    assert!(directory.clean_partial_blobs(std::time::Duration::from_hours(1)).unwrap().is_empty());
+    assert_eq!(directory.clean_partial_blobs(std::time::Duration::ZERO).unwrap().len(), 2);
+    assert_eq!(directory.partial_blobs().unwrap().len(), 1);
+    written.abort().await;
+    assert!(of_others.exists());
+    assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 1);
+}
+
+#[tokio::test]
 async fn whichever_call_fails_a_blob_is_whole_or_not_there_and_a_rerun_succeeds() {
     let content = long();
     let descriptor = blob(&content);

@@ -29,6 +29,7 @@ mod settings;
 mod tag;
 mod tags;
 mod token;
+mod transfers;
 mod vault;
 mod whoami;
 
@@ -104,6 +105,9 @@ pub(crate) enum Command {
     Delete(delete::DeleteArgs),
     /// List the images at home
     Images(images::ImagesArgs),
+    /// List and clean up what is kept of interrupted transfers
+    #[command(subcommand)]
+    Transfers(transfers::TransfersCommand),
     /// Configure and test remote registries
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
@@ -164,6 +168,7 @@ impl Command {
             Self::Tag(args) => tag::run(args, session).await,
             Self::Delete(args) => delete::run(args, session).await,
             Self::Images(args) => images::run(args, session).await,
+            Self::Transfers(command) => transfers::run(command, session).await,
             Self::Registry(command) => registry::run(command, session).await,
             Self::Settings(command) => settings::run(command, session),
             Self::Config(command) => config::run(command, session).await,

@@ -69,7 +69,8 @@ impl<'a> Moves<'a> {
     pub(super) async fn run(mut self) -> Result<Moved, CommandError> {
         let settings = self.session.config().map_err(cannot(self.verb))?.settings.concurrency;
         let settings = Settings { concurrency: settings, ..Settings::default() };
-        let engine = Engine::new(settings, self.session.spool(), self.session.console().progress());
+        let engine = Engine::new(settings, self.session.spool(), self.session.console().progress())
+            .with_journals(self.session.journals());
         let mut images = Vec::new();
         let jobs = std::mem::take(&mut self.jobs);
         let ended = |job: &Job, destination: &Destination, result: Result<TransferReport, _>| match result {

@@ -72,13 +72,18 @@ impl Claim {
     /// # Errors
     /// The lock cannot be opened.
     pub fn on(path: &Path) -> Result<Option<Self>, LockError> {
-        let mut lock = path.as_os_str().to_owned();
-        lock.push(CLAIM);
-        match Lock::take(Path::new(&lock), Sharing::Exclusive, Duration::ZERO) {
+        match Lock::take(&claim_of(path), Sharing::Exclusive, Duration::ZERO) {
             Ok(lock) => Ok(Some(Self(Some(lock)))),
             Err(LockError::Held { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether another has claimed the file at `path`.
+    #[must_use]
+    pub fn is_on(path: &Path) -> bool {
+        let lock = File::open(claim_of(path));
+        lock.is_ok_and(|file| matches!(try_lock(&file, Sharing::Shared), Err(TryLockError::WouldBlock)))
     }
 
     /// The name of the file that is claimed by the file of this name; `None` where that is no claim.
@@ -86,6 +91,13 @@ impl Claim {
     pub fn claimed(name: &str) -> Option<&str> {
         name.strip_suffix(CLAIM)
     }
+}
+
+/// The lock of a claim on the file at `path`.
+fn claim_of(path: &Path) -> PathBuf {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(CLAIM);
+    lock.into()
 }
 
 impl Drop for Claim {
@@ -185,11 +197,12 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("file");
         let claim = Claim::on(&path).unwrap().unwrap();
-        assert!(Claim::on(&path).unwrap().is_none());
+        assert!(Claim::on(&path).unwrap().is_none() && Claim::is_on(&path));
         let names: Vec<_> = home.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names.iter().map(|name| Claim::claimed(name.to_str()?)).collect::<Vec<_>>(), [Some("file")]);
         drop(claim);
         assert_eq!(home.path().read_dir().unwrap().count(), 0);
+        assert!(!Claim::is_on(&path));
         // What a killed process left.
         std::fs::write(home.path().join("file.lock"), "").unwrap();
         drop(Claim::on(&path).unwrap().unwrap());

@@ -9,6 +9,7 @@ mod disk;
 #[cfg(test)]
 mod faulty;
 mod held;
+mod kept;
 mod lock;
 mod places;
 mod read;
@@ -18,6 +19,7 @@ pub use atomic::{Access, create_directories, unused_word, write_atomically};
 pub use disk::{Disk, DiskFile, LocalDisk};
 #[cfg(test)]
 pub(crate) use faulty::{Failing, FaultyDisk};
+pub use kept::KeptFile;
 pub use lock::{Claim, Lock, LockError, Sharing};
 pub use places::{Places, PlacesError};
 pub use read::{is_vacant, open_regular, read_following_links, read_regular};

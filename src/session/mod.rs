@@ -24,6 +24,7 @@ use crate::output::Console;
 use crate::registry::Host;
 use crate::server::Signer;
 use crate::store::Store;
+use crate::transfer::Journals;
 
 use clients::ClientKey;
 pub use error::SessionError;
@@ -182,5 +183,11 @@ impl Session {
         let settings = &self.config()?.settings;
         let store = Store::open(&self.places.store(settings.store.as_deref()), Arc::new(LocalDisk))?;
         Ok(self.store.get_or_init(|| store).clone())
+    }
+
+    /// What interrupted transfers left for this run and the next.
+    #[must_use]
+    pub fn journals(&self) -> Journals {
+        Journals::new(&self.places.state.join("transfers"), Arc::new(LocalDisk))
     }
 }

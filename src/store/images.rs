@@ -1,12 +1,13 @@
 //! What the store holds, image by image, for people.
 
 use std::collections::{BTreeSet, HashSet};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
 use super::membership::{self, Repository};
 use super::{Shared, Store};
+use crate::blobs::PartialBlob;
 use crate::image::{Descriptor, Digest, ImageConfig, Manifest, MediaType, RepositoryName, Selector, Tag};
 use crate::registry::Result;
 
@@ -52,6 +53,24 @@ impl Store {
             Ok(found)
         })
         .await
+    }
+}
+
+impl Store {
+    /// The blobs that did not come to their end, those that were written last at the end.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn partial_blobs(&self) -> Result<Vec<PartialBlob>> {
+        self.with(|shared| shared.blobs.partial_blobs()).await
+    }
+
+    /// Removes those that no process writes and that are at least so old, and says what that was.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn clean_partial_blobs(&self, older_than: Duration) -> Result<Vec<PartialBlob>> {
+        self.with(move |shared| shared.blobs.clean_partial_blobs(older_than)).await
     }
 }
 

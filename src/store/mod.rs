@@ -22,6 +22,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use crate::blobs::PartialBlob;
 use crate::blobs::{self, BlobDirectory, blocking, storage};
 use crate::files::Disk;
 use crate::image::{RepositoryName, Selector};

@@ -34,11 +34,14 @@ pub(super) trait Record: Send + Sync {
     /// Where an earlier run left a blob.
     fn left(&self, blob: &Descriptor) -> Left;
 
-    /// An upload was begun, or goes on.
+    /// An upload was begun, goes on, or moved.
     fn began(&self, blob: &Descriptor, upload: &UploadState);
 
     /// The upload was given all bytes that this state of the comparison has seen.
     fn passed(&self, blob: &Descriptor, state: &Verifier);
+
+    /// Nothing of the blob is to be gone on with: it has arrived, or what was sent of it is of no use.
+    fn over(&self, blob: &Descriptor);
 }
 
 /// Where an earlier run left a blob. A hint, of which nothing is believed unchecked.
@@ -87,16 +90,26 @@ impl Delivery<'_> {
     /// A side failed for good; `Corrupt` where wrong content came twice. Then nothing was committed.
     pub(super) async fn travel(&self, from: Option<&RepositoryName>) -> Result<Delivered, Error> {
         let left = self.record.map(|record| record.left(self.blob)).unwrap_or_default();
-        match self.attempt(from, left).await {
+        let ended = match self.attempt(from, left).await {
             Err(Broken { error, well }) if error.place_kind() == Some(ErrorKind::Corrupt) => {
                 if let Some(well) = well {
                     well.condemn(&error);
                 }
+                self.forget();
                 self.attempt(None, Left::default()).await
             }
             ended => ended,
+        };
+        if ended.is_ok() {
+            self.forget();
         }
-        .map_err(|broken| broken.error)
+        ended.map_err(|broken| broken.error)
+    }
+
+    fn forget(&self) {
+        if let Some(record) = self.record {
+            record.over(self.blob);
+        }
     }
 
     async fn attempt(&self, mut from: Option<&RepositoryName>, left: Left) -> Result<Delivered, Broken> {
@@ -180,9 +193,8 @@ impl Delivery<'_> {
         let offset = upload.offset();
         let (digest, size) = (self.blob.digest.clone(), self.blob.size);
         self.engine.progress.observe(&Event::BlobStarted { id: self.id, digest, size, offset });
-        if let (Some(record), Some(state)) = (self.record, upload.state()) {
-            record.began(self.blob, &state);
-        }
+        let mut noted = String::new();
+        self.note(upload, &mut noted);
         let mut known = offset.saturating_sub(cursor.position());
         let mut told = cursor.position();
         loop {
@@ -190,7 +202,12 @@ impl Delivery<'_> {
             match cursor.next().await.map_err(Trouble::Source)? {
                 Next::End => return Ok(()),
                 Next::Piece(piece) => {
+                    let reached = upload.offset();
                     self.write(upload, piece, &mut known).await.map_err(Trouble::Destination)?;
+                    // An upload in chunks may move with each of them.
+                    if upload.offset() != reached {
+                        self.note(upload, &mut noted);
+                    }
                     self.tell(cursor, &mut told);
                 }
                 Next::PutOut => {
@@ -212,6 +229,16 @@ impl Delivery<'_> {
             self.engine.progress.observe(&Event::BlobAdvanced { id: self.id, bytes });
         }
         Ok(())
+    }
+
+    /// Tells where the upload goes on, where that is elsewhere than what was noted last.
+    fn note(&self, upload: &dyn BlobUpload, noted: &mut String) {
+        if let (Some(record), Some(state)) = (self.record, upload.state())
+            && state.session != *noted
+        {
+            record.began(self.blob, &state);
+            *noted = state.session;
+        }
     }
 
     /// Tells the states of the comparison that what was written has passed since the one that was told last. The

@@ -9,7 +9,7 @@
 //! * `graph` walks what belongs to an image, `attached` what refers to it, `narrow` picks platforms
 //! * `look` compares both sides, `plan` says the steps, `outline` describes them for a dry run
 //! * `run` takes jobs, an image and its destinations; `view` is what all of a job see of its source, `track` the way
-//!   to one destination, `ledger` remembers what is where
+//!   to one destination, `ledger` remembers what is where, `journal` what the next run needs where this one is killed
 //! * `delivery` brings one blob to one destination, out of a `well`, which is one read for all who need it; `hashing`
 //!   compares it with its digest there, and what slow destinations need later waits in the `spool`
 //! * `reading` reads a blob, `stretch` is one stream of it, `ranges` decides how many there are, `tries` says when to
@@ -20,6 +20,7 @@ mod delivery;
 mod error;
 mod graph;
 mod hashing;
+mod journal;
 mod ledger;
 mod look;
 mod narrow;
@@ -40,6 +41,7 @@ mod view;
 mod well;
 
 pub use error::{Error, PlaceFailed, Side};
+pub use journal::{Journals, KeptTransfer};
 pub use outline::{BlobLine, Fate, ManifestLine, Outline, Totals};
 pub use plan::{Clobber, ManifestStep, Options, Role, TransferPlan};
 pub use report::{AttachedItem, BlobTallies, Tally, TransferReport};

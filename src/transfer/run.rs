@@ -19,7 +19,7 @@ use super::spool::Spool;
 use super::track::Track;
 use super::view::View;
 use super::well::{Means, Wells};
-use super::{Destination, Error, Options, Source, TransferPlan, TransferReport};
+use super::{Destination, Error, Journals, Options, Source, TransferPlan, TransferReport};
 use crate::progress::{BlobId, Progress};
 use crate::registry::Identity;
 
@@ -69,6 +69,7 @@ pub struct Engine {
     pub(super) progress: Arc<dyn Progress>,
     pub(super) ledger: Ledger,
     pub(super) wells: Wells,
+    pub(super) journals: Option<Journals>,
     permits: Mutex<HashMap<Identity, Arc<Semaphore>>>,
     travels: AtomicU64,
 }
@@ -86,9 +87,16 @@ impl Engine {
             progress,
             ledger: Ledger::default(),
             wells: Wells::new(means),
+            journals: None,
             permits: Mutex::default(),
             travels: AtomicU64::new(0),
         }
+    }
+
+    /// The engine with journals, so that the next run goes on in the midst of a blob where this one is killed.
+    #[must_use]
+    pub fn with_journals(self, journals: Journals) -> Self {
+        Self { journals: Some(journals), ..self }
     }
 
     /// Plans a transfer and carries it out.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::OnceCell;
 
-use super::delivery::{Delivered, Delivery};
+use super::delivery::{Delivered, Delivery, Record};
+use super::journal::{Journal, Key, WORTH_KEEPING};
 use super::report::BlobTallies;
 use super::tries::{Tries, wait};
 use super::well::{Demand, Reads};
@@ -21,12 +23,13 @@ pub(super) struct Track<'a> {
     source: &'a Source,
     destination: &'a Destination,
     demand: Demand<'a>,
+    journal: OnceCell<Option<Journal>>,
 }
 
 impl<'a> Track<'a> {
     /// From now on blobs of the source are kept for this destination, until it is known which it needs.
     pub(super) fn new(engine: &'a Engine, source: &'a Source, destination: &'a Destination) -> Self {
-        Self { engine, source, destination, demand: engine.wells.expect(source, destination) }
+        Self { engine, source, destination, demand: engine.wells.expect(source, destination), journal: OnceCell::new() }
     }
 
     /// Plans the transfer and carries it out.
@@ -81,7 +84,22 @@ impl<'a> Track<'a> {
             pushes.try_collect::<()>().await?;
         }
         session.finish(&plan.digest, destination.keep()).await.map_err(|error| destination.failed(error))?;
+        if let Some(Some(journal)) = self.journal.get() {
+            journal.finish();
+        }
         Ok(tallies)
+    }
+
+    /// The journal of the transfer, where a blob is worth a line in it. What is on this computer keeps the beginning
+    /// of a blob by itself.
+    async fn journal(&self, plan: &TransferPlan, blob: &Descriptor) -> Option<&Journal> {
+        let journals = self.engine.journals.as_ref()?;
+        if plan.destination.registry.identity().local || blob.size < WORTH_KEEPING {
+            return None;
+        }
+        let (source, destination) = (plan.source.shown.clone(), plan.destination.shown.clone());
+        let key = Key { source, destination, digest: plan.digest.clone() };
+        self.journal.get_or_init(|| journals.open(key)).await.as_ref()
     }
 
     /// Brings all blobs there, the biggest first.
@@ -119,7 +137,8 @@ impl<'a> Track<'a> {
         }
         let _permit = self.engine.permit(destination.registry.identity()).await;
         let from = homes.first().or(plan.mount_from());
-        let delivery = Delivery { engine: self.engine, source: &plan.source, destination, blob, id, record: None };
+        let record = self.journal(plan, blob).await.map(|journal| journal as &dyn Record);
+        let delivery = Delivery { engine: self.engine, source: &plan.source, destination, blob, id, record };
         let delivered = delivery.travel(from).await?;
         homes.push(destination.repository.clone());
         Ok(delivered)

@@ -15,6 +15,7 @@ mod processes;
 mod ranges;
 mod reading;
 mod requests;
+mod resumed;
 mod several;
 mod writing;
 

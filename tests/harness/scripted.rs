@@ -233,6 +233,12 @@ fn requests_can_be_cut_and_what_arrived_is_kept() {
     let closing = format!("{location}&digest={}", sha256(&big));
     assert_eq!(registry.request("PUT", &closing, &[], b"").status, 201);
     assert_eq!(scripted.requests()[1].body.len(), 1000);
+    assert!(scripted.received() > 3_000_000 - 1000, "{}", scripted.received());
+    assert_eq!(registry.get(&format!("/v2/a/blobs/{}", sha256(&big))).body, big);
+    assert!((3_000_000..3_001_000).contains(&scripted.sent()), "{}", scripted.sent());
+    drop(registry);
+    crate::support::eventually("all have gone", || scripted.is_idle());
+    let registry = client(&scripted);
 
     scripted.behave();
     scripted.rule(when("PATCH", "/uploads/"), Act::Read(Reading::AnswerAfter(0)));

@@ -163,6 +163,7 @@ struct Shared {
     /// How many long bodies are on their way, and how many were at most.
     long: AtomicUsize,
     most_long: AtomicUsize,
+    received: AtomicU64,
     /// The open connections by number, to end them with the server.
     open: Mutex<HashMap<usize, TcpStream>>,
 }
@@ -181,6 +182,7 @@ impl Server {
             sent: AtomicU64::new(0),
             long: AtomicUsize::new(0),
             most_long: AtomicUsize::new(0),
+            received: AtomicU64::new(0),
             open: Mutex::new(HashMap::new()),
         });
         let server = Self { address, shared: Arc::clone(&shared) };
@@ -214,6 +216,16 @@ impl Server {
     /// How many connections have come in.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.shared.open.lock().unwrap().len()
+    }
+
+    /// How many bytes of requests' bodies have come in, also of those that are under way.
+    pub(crate) fn received(&self) -> u64 {
+        self.shared.received.load(Ordering::SeqCst)
     }
 
     /// How many bytes of floods were taken, by the other side or by what lies between.
@@ -307,6 +319,7 @@ impl Shared {
         };
         let body = &mut request.body;
         let read = framing.read(stream, |piece| {
+            self.received.fetch_add(piece.len() as u64, Ordering::SeqCst);
             body.extend_from_slice(&piece[..piece.len().min(limit - body.len())]);
             body.len() < limit
         });
@@ -409,8 +422,10 @@ impl Shared {
 
     /// Writes bytes of a body and counts them.
     fn put(&self, stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-        stream.write_all(bytes)?;
-        self.sent.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+        for piece in bytes.chunks(64 * 1024) {
+            stream.write_all(piece)?;
+            self.sent.fetch_add(piece.len() as u64, Ordering::SeqCst);
+        }
         Ok(())
     }
 

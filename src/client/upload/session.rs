@@ -73,8 +73,16 @@ impl Session {
         let outbound = parcel.exchange.outbound();
         let (Ok(url), Ok(home)) = (state.session.parse::<Url>(), outbound.at_home("/v2/")) else { return Ok(None) };
         let Ok(place) = outbound.permit(Handed::Upload, home.url(), url).await else { return Ok(None) };
+        // No other was ever handed out to be remembered.
+        if place.standing() != Standing::Home {
+            return Ok(None);
+        }
         let mut session = Self { parcel, place, offset: state.offset, shortest_chunk: 0 };
-        let goes_on = session.ask().await?;
+        let goes_on = match session.ask().await {
+            // Some say so of a session that they do not know; who may not push hears it when one is opened.
+            Err(error) if error.kind() == ErrorKind::Denied => false,
+            asked => asked?,
+        };
         Ok((goes_on && session.offset <= session.blob().size).then_some(session))
     }
 

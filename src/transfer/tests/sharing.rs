@@ -385,6 +385,11 @@ impl Record for Notes {
     fn passed(&self, _: &Descriptor, state: &Verifier) {
         self.states.lock().unwrap().push(state.clone());
     }
+
+    fn over(&self, _: &Descriptor) {
+        *self.upload.lock().unwrap() = None;
+        self.states.lock().unwrap().clear();
+    }
 }
 
 #[tokio::test]
@@ -434,4 +439,5 @@ async fn what_is_recorded_of_a_blob_lets_another_engine_go_on_with_it() {
     let delivery = Delivery { engine: &engine, source, destination: &destination, blob, id, record: Some(&wrong) };
     delivery.travel(None).await.unwrap();
     assert!(other.has("app", blob).await);
+    assert!(wrong.upload.lock().unwrap().is_none(), "what has arrived is not gone on with");
 }

@@ -14,6 +14,9 @@ use super::token_server::{Desk, SERVICE, TokenServer, basic};
 use memory::Memory;
 pub(crate) use rules::{Act, When, when};
 
+/// The longest body that is kept in the record of requests.
+const LONGEST_RECORD: usize = 8 * 1024 * 1024;
+
 /// Something that a registry can do. A scripted one can do everything that it is not started without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Ability {
@@ -200,6 +203,16 @@ impl Scripted {
         self.server.connections()
     }
 
+    /// How many bytes of requests' bodies have come in, also of those that are under way.
+    pub(crate) fn received(&self) -> u64 {
+        self.server.received()
+    }
+
+    /// Whether nobody is connected, so that all that came in has been dealt with.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.server.open_connections() == 0
+    }
+
     /// How many bytes of floods were taken.
     pub(crate) fn flooded(&self) -> u64 {
         self.server.flooded()
@@ -300,7 +313,7 @@ impl Handler for Registry {
     }
 
     fn answer(&self, request: Request) -> Response {
-        self.requests.lock().unwrap().push(request.clone());
+        self.record(&request);
         // Every rule counts every request. What they do may wait for other requests, so the lock is given back.
         let rules = self.rules.lock().unwrap().clone();
         let applying: Vec<_> = rules.into_iter().map(|rule| (rule.count(&request), rule)).collect();
@@ -320,7 +333,7 @@ impl Handler for Registry {
     }
 
     fn broken(&self, request: Request) {
-        self.requests.lock().unwrap().push(request.clone());
+        self.record(&request);
         for rule in self.rules.lock().unwrap().iter() {
             rule.count(&request);
         }
@@ -329,6 +342,14 @@ impl Handler for Registry {
 }
 
 impl Registry {
+    /// Records a request; of a very long body only the beginning.
+    fn record(&self, request: &Request) {
+        let body = request.body[..request.body.len().min(LONGEST_RECORD)].to_vec();
+        let Request { method, target, headers, connection, .. } = request;
+        let (method, target, headers) = (method.clone(), target.clone(), headers.clone());
+        self.requests.lock().unwrap().push(Request { method, target, headers, body, connection: *connection });
+    }
+
     fn work(&self, request: &Request) -> Response {
         match self.refusal(request) {
             Some(refusal) => refusal,
