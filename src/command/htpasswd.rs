@@ -20,13 +20,13 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What is done with the users of a file.
 #[derive(Subcommand, Debug)]
+#[command(after_help = "Example:\n  $ tranship htpasswd add users alice\n  $ tranship serve --users users")]
 pub(crate) enum HtpasswdCommand {
     /// Add a user to an htpasswd file, or give one another password
-    #[command(
-        after_help = "The file is made where it is missing, for its owner alone. A running `tranship serve` reads it again.\n\n\
+    #[command(after_help = "The file is made where it is missing, for its owner alone. A running\n\
+        `tranship serve` reads it again.\n\n\
         Examples:\n  $ tranship htpasswd add users alice\n  \
-        $ printf %s \"$PASSWORD\" | tranship htpasswd add users alice --password-stdin"
-    )]
+        $ printf %s \"$PASSWORD\" | tranship htpasswd add users alice --password-stdin")]
     Add(AddArgs),
 }
 

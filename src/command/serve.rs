@@ -15,8 +15,8 @@ use crate::session::Session;
 /// Flags of `serve`.
 #[derive(Args, Debug)]
 #[command(after_help = "What was pulled is served, and what is pushed is in `tranship images`.\n\
-    At 127.0.0.1 and [::1] everybody may do everything, unless `--users` or `--anonymous` say otherwise. Elsewhere\n\
-    one of them has to be said, and a certificate, or `--plain-http`.\n\n\
+    At 127.0.0.1 and [::1] everybody may do everything, unless `--users` or `--anonymous` say\n\
+    otherwise. Elsewhere one of them has to be said, and a certificate, or `--plain-http`.\n\n\
     Examples:\n  $ tranship serve\n  \
     $ tranship htpasswd add users alice\n  \
     $ tranship serve --listen 0.0.0.0:5000 --tls-cert cert.pem --tls-key key.pem --users users\n  \

@@ -16,6 +16,7 @@ use crate::session::Session;
 
 /// What is done with passwords for `serve`.
 #[derive(Subcommand, Debug)]
+#[command(after_help = "Example:\n  $ tranship token create --push --repository team-a --ttl 1h")]
 pub(crate) enum TokenCommand {
     /// Print a password for this user's `tranship serve` that ends by itself
     #[command(after_help = "It is taken with any user name, and cannot be taken back before its end.\n\n\
