@@ -197,19 +197,23 @@ impl Delivery<'_> {
         self.note(upload, &mut noted);
         let mut known = offset.saturating_sub(cursor.position());
         let mut told = cursor.position();
+        // One piece is withheld: the last bytes go out behind the judgement alone, because a place that compares
+        // nothing would take wrong content for the blob as soon as it had all of it.
+        let mut withheld = Bytes::new();
         loop {
             let position = cursor.position();
-            match cursor.next().await.map_err(Trouble::Source)? {
+            let next = cursor.next().await.map_err(Trouble::Source)?;
+            let piece = std::mem::take(&mut withheld);
+            let reached = upload.offset();
+            self.write(upload, piece, &mut known).await.map_err(Trouble::Destination)?;
+            // An upload in chunks may move with each of them.
+            if upload.offset() != reached {
+                self.note(upload, &mut noted);
+            }
+            self.tell(cursor, position, &mut told);
+            match next {
                 Next::End => return Ok(()),
-                Next::Piece(piece) => {
-                    let reached = upload.offset();
-                    self.write(upload, piece, &mut known).await.map_err(Trouble::Destination)?;
-                    // An upload in chunks may move with each of them.
-                    if upload.offset() != reached {
-                        self.note(upload, &mut noted);
-                    }
-                    self.tell(cursor, &mut told);
-                }
+                Next::Piece(piece) => withheld = piece,
                 Next::PutOut => {
                     *reads = Reads::Again;
                     let judging = self.judging(upload, position, cursor.chain());
@@ -243,9 +247,9 @@ impl Delivery<'_> {
 
     /// Tells the states of the comparison that what was written has passed since the one that was told last. The
     /// comparison may be a little behind the bytes.
-    fn tell(&self, cursor: &Cursor, told: &mut u64) {
+    fn tell(&self, cursor: &Cursor, written: u64, told: &mut u64) {
         if let (Some(record), Some(chain)) = (self.record, cursor.chain()) {
-            for state in chain.between(*told, cursor.position()) {
+            for state in chain.between(*told, written) {
                 record.passed(self.blob, &state);
                 *told = state.seen();
             }
