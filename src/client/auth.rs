@@ -143,6 +143,10 @@ impl Auth {
 
     async fn token(&self, server: &TokenServer<'_>, known: &Known, wanted: &[Scope], effort: Effort) -> Result<Token> {
         let ask = async || {
+            // Another request may have heard so while this one waited for its turn.
+            if let Some(error) = self.refused_before(&known.scheme) {
+                return Err(error);
+            }
             if effort == Effort::Narrow {
                 return server.ask(&in_order(wanted, known.asked.clone())).await;
             }
@@ -221,8 +225,8 @@ impl Auth {
 
     /// The error of a token server that did not take the credential, where it was asked on an earlier run's word.
     fn refused_before(&self, scheme: &Scheme) -> Option<Error> {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.take().filter(|(by, _)| by == scheme).map(|(_, error)| error)
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().filter(|(by, _)| by == scheme).map(|(_, error)| error.clone())
     }
 
     fn known(&self) -> Option<Known> {
