@@ -218,8 +218,9 @@ fn f38_of_a_killed_copy_no_finished_blob_travels_again() {
         kill(&program, &words, &[&source], || relay.uploaded() >= moment);
         let there = Registry::at(&registry.url());
         let finished = |digest: &str| there.request("HEAD", &format!("/v2/b/blobs/{digest}"), &[], b"").status == 200;
-        let finished: Vec<&str> =
-            image.blobs.iter().map(|blob| blob.digest.as_str()).filter(|digest| finished(digest)).collect();
+        // The config is small enough to be the one that goes ahead unasked, to find out how the registry tells.
+        let layers = image.blobs.iter().filter(|blob| blob.bytes.len() > 65_536);
+        let finished: Vec<&str> = layers.map(|blob| blob.digest.as_str()).filter(|digest| finished(digest)).collect();
         source.forget_requests();
         program.run(&words).success();
         assert!(there.holds("b", &image));
