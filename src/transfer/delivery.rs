@@ -202,7 +202,8 @@ impl Delivery<'_> {
         let mut withheld = Bytes::new();
         loop {
             let position = cursor.position();
-            let next = cursor.next().await.map_err(Trouble::Source)?;
+            let written = position - withheld.len() as u64;
+            let next = self.next(cursor, written, &mut told).await.map_err(Trouble::Source)?;
             let piece = std::mem::take(&mut withheld);
             let reached = upload.offset();
             self.write(upload, piece, &mut known).await.map_err(Trouble::Destination)?;
@@ -220,6 +221,23 @@ impl Delivery<'_> {
                     known += position - judging.start();
                     *cursor = self.engine.wells.read_alone(&self.comer(upload), judging);
                 }
+            }
+        }
+    }
+
+    /// Waits for the next bytes, and tells meanwhile which of those that were written the comparison catches up with:
+    /// where nothing more comes, a later run goes on from there.
+    async fn next(&self, cursor: &mut Cursor, written: u64, told: &mut u64) -> registry::Result<Next> {
+        let Some(chain) = cursor.chain().filter(|_| self.record.is_some()).cloned() else {
+            return cursor.next().await;
+        };
+        loop {
+            let growth = chain.growth();
+            self.tell(cursor, written, told);
+            tokio::select! {
+                biased;
+                next = cursor.next() => return next,
+                () = growth => {}
             }
         }
     }
@@ -246,7 +264,7 @@ impl Delivery<'_> {
     }
 
     /// Tells the states of the comparison that what was written has passed since the one that was told last. The
-    /// comparison may be a little behind the bytes.
+    /// comparison may be a little behind the bytes: [`Self::next`] tells what it was behind with.
     fn tell(&self, cursor: &Cursor, written: u64, told: &mut u64) {
         if let (Some(record), Some(chain)) = (self.record, cursor.chain()) {
             for state in chain.between(*told, written) {

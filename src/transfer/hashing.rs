@@ -7,7 +7,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::image::Descriptor;
 use crate::registry::{Error, ErrorKind, Result, Verifier};
@@ -39,7 +40,14 @@ impl Judging {
 
 /// The states that one comparison went through, the first of which has seen nothing. Clones share them.
 #[derive(Clone)]
-pub(super) struct Checkpoints(Arc<Mutex<Vec<Verifier>>>);
+pub(super) struct Checkpoints(Arc<Trail>);
+
+/// What the clones of checkpoints share.
+struct Trail {
+    states: Mutex<Vec<Verifier>>,
+    /// There is one more.
+    grown: Notify,
+}
 
 impl Checkpoints {
     /// Of a comparison that begins.
@@ -50,7 +58,11 @@ impl Checkpoints {
     /// Of a comparison that went through these states, in their order.
     pub(super) fn with(blob: &Descriptor, mut states: Vec<Verifier>) -> Self {
         states.insert(0, Verifier::new(blob));
-        Self(Arc::new(Mutex::new(states)))
+        Self::of(states)
+    }
+
+    fn of(states: Vec<Verifier>) -> Self {
+        Self(Arc::new(Trail { states: Mutex::new(states), grown: Notify::new() }))
     }
 
     /// Of another comparison that goes on from the last state which has seen no more than `offset` bytes.
@@ -58,12 +70,26 @@ impl Checkpoints {
         let states = self.states();
         // The first has seen nothing, so one is always left.
         let kept = states.partition_point(|state| state.seen() <= offset).max(1);
-        Self(Arc::new(Mutex::new(states[..kept].to_vec())))
+        Self::of(states[..kept].to_vec())
     }
 
     /// The states that have seen more than `after` bytes, and not more than `until`.
     pub(super) fn between(&self, after: u64, until: u64) -> Vec<Verifier> {
         self.states().iter().filter(|state| state.seen() > after && state.seen() <= until).cloned().collect()
+    }
+
+    /// Waits for the next state, from when this is called on.
+    pub(super) fn growth(&self) -> Notified<'_> {
+        self.0.grown.notified()
+    }
+
+    fn add(&self, state: &Verifier) {
+        let mut states = self.states();
+        if state.seen() >= states.last().map_or(0, Verifier::seen) + STRIDE {
+            states.push(state.clone());
+            drop(states);
+            self.0.grown.notify_waiters();
+        }
     }
 
     fn last(&self) -> Verifier {
@@ -73,7 +99,7 @@ impl Checkpoints {
 
     fn states(&self) -> MutexGuard<'_, Vec<Verifier>> {
         // Whole after every step, so a panic elsewhere spoils nothing.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,11 +176,7 @@ pub(super) struct Comparison {
 impl Comparison {
     fn take(&mut self, bytes: &[u8]) -> Result<()> {
         self.current.update(bytes)?;
-        let mut states = self.checkpoints.states();
-        let last = states.last().map_or(0, Verifier::seen);
-        if self.current.seen() >= last + STRIDE {
-            states.push(self.current.clone());
-        }
+        self.checkpoints.add(&self.current);
         Ok(())
     }
 
@@ -208,6 +230,18 @@ mod tests {
     async fn a_comparison_goes_on_from_what_it_had_seen() {
         goes_on(1000).await;
         goes_on(20 * 1024 * 1024 + 3).await;
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_state_is_woken_also_by_one_that_came_before_it_slept() {
+        let content = vec![1; 2 * 4 * 1024 * 1024];
+        let blob = Descriptor::of(MediaType::oci_config(), &content);
+        let checkpoints = Checkpoints::new(&blob);
+        let mut comparison = Comparison { current: checkpoints.last(), checkpoints: checkpoints.clone() };
+        let growth = checkpoints.growth();
+        comparison.take(&content[..4 * 1024 * 1024]).unwrap();
+        growth.await;
+        assert_eq!(checkpoints.between(0, u64::MAX).len(), 1);
     }
 
     #[test]
