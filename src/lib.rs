@@ -11,7 +11,7 @@
 //! ```
 //!
 //! * [`failure`] what every error can say about itself · [`image`] the vocabulary · [`progress`] what long work says
-//! * [`files`] durable local state · [`yaml`] documents that keep their comments
+//! * [`files`] durable local state · [`compression`] packed content · [`yaml`] documents that keep their comments
 //! * [`registry`] the contract that everything which keeps images implements · [`wire`] its protocol as text
 //! * [`credentials`] vaults, and which secret is for which repository · [`config`] the configuration document
 //! * [`outbound`] the one place that dials · [`client`] a registry over HTTP
@@ -38,6 +38,7 @@ pub mod blobs;
 pub mod cli;
 pub mod client;
 mod command;
+pub mod compression;
 pub mod config;
 pub mod credentials;
 pub mod failure;

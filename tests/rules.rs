@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What every module but the bottom ones themselves may use.
-const BOTTOM: [&str; 4] = ["failure", "image", "progress", "files"];
+const BOTTOM: [&str; 5] = ["failure", "image", "progress", "files", "compression"];
 
 /// Who may use whom, from the bottom up. What is not here is not there.
 const MODULES: &[(&str, &[&str])] = &[
@@ -12,6 +12,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("image", &["failure"]),
     ("progress", &["failure", "image"]),
     ("files", &["failure"]),
+    ("compression", &["failure"]),
     ("yaml", &[]),
     ("registry", &[]),
     ("wire", &["registry"]),
