@@ -14,6 +14,9 @@
 mod body;
 mod error;
 mod host;
+mod judge;
+mod maintenance;
+mod retention;
 #[cfg(test)]
 mod tests;
 mod verifier;
@@ -30,6 +33,11 @@ use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Ta
 pub use body::{BlobReader, ByteRange, read_verified};
 pub use error::{Error, ErrorCode, ErrorKind, Remedy};
 pub use host::{Host, HostedUpload};
+pub use judge::{Inventory, Links, ManifestFact, TagFact, Verdict, judge};
+pub use maintenance::{
+    Collected, Collection, Effect, GoneManifest, GoneTag, KeptImage, Maintenance, Purged, Scrubbed, Untagged, Usage,
+};
+pub use retention::{RepositoryPattern, RetentionRule};
 pub use verifier::{Checkpoint, Verifier};
 
 /// The result of everything that can be asked of a place.
