@@ -5,13 +5,11 @@ use super::error::ConfigError;
 use super::file::{ConfigFile, Mode, not_yaml};
 use super::model::{RemoteRegistry, Site, SiteName};
 use super::path::{DocumentPath, Verb};
-use super::problem::{Origin, Problem};
-use super::reader::Completeness;
 use super::setting::SettingKey;
 use super::write;
 use crate::credentials::{Backend, VaultName, VaultSettings};
 use crate::image::RegistryAddress;
-use crate::yaml::{Document, EditError, Mapping, Step, Value, at};
+use crate::yaml::{Completeness, Document, EditError, Mapping, Origin, Problem, Step, Value, at};
 
 /// What a command was given on its standard input, for a verb that takes a body.
 #[derive(Clone, Debug)]

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::error::ConfigError;
 use super::path::{DocumentPath, Verb};
-use super::problem::{Finding, Origin, Problem, located};
-use super::reader::{Completeness, Place, Reader};
 use super::schema::{self, same_key};
-use crate::yaml::{Document, EditError, Mapping, Step, Value, at};
+use crate::yaml::{
+    Completeness, Document, EditError, Finding, Mapping, Origin, Place, Problem, Reader, Step, Value, at, located,
+};
 
 /// One of the keyed lists at the top of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use super::path::{PathError, Verb};
-use super::problem::{Origin, Problem};
 use super::setting::SettingKeyError;
 use crate::failure::{Failure, FailureKind};
 use crate::files::{FileError, LockError};
-use crate::yaml::EditError;
+use crate::yaml::{EditError, Origin, Problem};
 
 /// Why the configuration cannot be read, shown or changed.
 #[derive(Debug, thiserror::Error)]

@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::model::Config;
-use super::problem::{Origin, Problem, located};
-use super::reader::{Completeness, Place, Reader};
 use super::schema;
 use crate::files::{Access, Disk, FileError, Lock, Sharing, write_atomically};
-use crate::yaml::{self, Document, EditError, YamlError};
+use crate::yaml::{self, Completeness, Document, EditError, Origin, Place, Problem, Reader, YamlError, located};
 
 /// How long another process may hold the file.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -10,8 +10,6 @@ mod error;
 mod file;
 mod model;
 mod path;
-mod problem;
-mod reader;
 mod schema;
 mod secret;
 mod setting;
@@ -27,7 +25,6 @@ pub use model::{
     Config, DEFAULT_CONCURRENCY, Limits, RemoteRegistry, Settings, Site, SiteName, SiteNameError, TlsMode, TlsModeError,
 };
 pub use path::{DocumentPath, PathError, Verb};
-pub use problem::{Origin, Problem};
 pub use schema::bandwidth as read_bandwidth;
 pub use secret::SecretBody;
 pub use setting::{SettingKey, SettingKeyError};

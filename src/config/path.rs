@@ -3,11 +3,11 @@
 use std::fmt;
 
 use super::model::SiteName;
-use super::problem::suggestion;
 use super::setting::SettingKey;
 use crate::credentials::{SecretName, SecretPath, VaultName};
 use crate::failure::{Failure, FailureKind};
 use crate::image::RegistryAddress;
+use crate::yaml::suggestion;
 
 /// What is done with a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

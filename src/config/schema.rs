@@ -10,10 +10,10 @@ use rustls_pki_types::pem::PemObject as _;
 use url::Url;
 
 use super::model::{Config, DEFAULT_CONCURRENCY, Limits, RemoteRegistry, Settings, Site};
-use super::reader::{Completeness, Fields, Kind, Place, Read, Reader, Scalar, from_text, names_a_secret};
 use super::setting::SettingKey;
 use crate::credentials::{Backend, CredentialRule, VaultSettings};
 use crate::image::RegistryAddress;
+use crate::yaml::{Completeness, Fields, Kind, Place, Read, Reader, Scalar, from_text, names_a_secret};
 
 /// How many requests may run at once at all.
 const MAX_CONCURRENCY: usize = 64;

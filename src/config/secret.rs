@@ -6,10 +6,8 @@ use zeroize::Zeroizing;
 
 use super::error::ConfigError;
 use super::file::not_yaml;
-use super::problem::{Origin, Problem, located};
-use super::reader::{Completeness, Kind, Place, Reader, from_text};
 use crate::credentials::{KeyName, SecretData, SecretName};
-use crate::yaml::{Document, Positions, Value};
+use crate::yaml::{Completeness, Document, Kind, Origin, Place, Positions, Problem, Reader, Value, from_text, located};
 
 const SECRET: Kind = Kind {
     shown: "a secret",

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::model::Settings;
-use super::problem::suggestion;
 use crate::failure::{Failure, FailureKind};
+use crate::yaml::suggestion;
 
 /// A key of `settings`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

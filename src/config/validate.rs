@@ -5,10 +5,9 @@ use std::path::Path;
 use super::error::ConfigError;
 use super::file::ConfigFile;
 use super::model::{Config, RemoteRegistry};
-use super::problem::{Finding, Origin, Problem, located};
 use super::schema::check_certificates;
 use crate::files::FileError;
-use crate::yaml::Step;
+use crate::yaml::{Finding, Origin, Problem, Step, located};
 
 /// The largest certificate file.
 const MAX_CERTIFICATES: u64 = 1 << 20;

@@ -3,15 +3,21 @@
 //! What a document means is read by one parser (`serde_yaml`), where things stand in it and how its text
 //! changes by another (`yaml-edit`, a lossless tree). Every edit is checked by the first: what was written means
 //! exactly what was intended, or nothing is changed. Nothing here knows what a document is about. The
-//! configuration uses it, and what reads application specs and rules.
+//! configuration uses it, and what reads application specs and rules. `reader` takes a document apart strictly, and
+//! `problem` says what is wrong in it, with its line.
 
 mod edit;
 #[cfg(test)]
 mod edit_tests;
 mod position;
+mod problem;
+mod reader;
 
 pub use edit::EditError;
 pub use position::Positions;
+pub(crate) use problem::{Finding, located, suggestion};
+pub use problem::{Origin, Problem};
+pub(crate) use reader::{Completeness, Fields, Kind, Place, Read, Reader, Scalar, from_text, names_a_secret};
 pub use serde_yaml::{Mapping, Value};
 
 use crate::failure::{Failure, FailureKind};

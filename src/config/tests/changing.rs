@@ -1,6 +1,7 @@
 use super::*;
 use crate::failure::{Failure as _, FailureKind};
 use crate::image::RegistryAddress;
+use crate::yaml::Problem;
 
 fn change(home: &Home, change: &Change) -> Result<Vec<Problem>, ConfigError> {
     home.file().change(change, Mode::Apply)

@@ -1,26 +1,29 @@
 //! Strict reading: every key is known, every value is taken or named as a problem, and all problems are found.
+//!
+//! The configuration is read so, and every other file of keys that a person writes. Which keys there are, whoever
+//! reads says by a [`Kind`]. None of these files holds a secret, and one that is found is refused.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use super::problem::{Finding, suggestion};
-use crate::yaml::{Mapping, Step, Value};
+use super::{Mapping, Step, Value};
 
 /// What a mapping is and which keys it can have.
-pub(super) struct Kind {
+pub(crate) struct Kind {
     /// What to call it: `a remote registry`.
-    pub(super) shown: &'static str,
+    pub(crate) shown: &'static str,
     /// The keys that it can have.
-    pub(super) known: &'static [&'static str],
+    pub(crate) known: &'static [&'static str],
     /// Keys of Avassa's model that have no meaning here.
-    pub(super) ignored: &'static [&'static str],
+    pub(crate) ignored: &'static [&'static str],
 }
 
 /// A value and where it stands.
 #[derive(Clone)]
-pub(super) struct Place<'v> {
-    pub(super) value: &'v Value,
-    pub(super) path: Vec<Step>,
+pub(crate) struct Place<'v> {
+    pub(crate) value: &'v Value,
+    pub(crate) path: Vec<Step>,
 }
 
 impl<'v> Place<'v> {
@@ -31,7 +34,7 @@ impl<'v> Place<'v> {
 
 /// Whether keys may be missing that an entry needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Completeness {
+pub(crate) enum Completeness {
     /// None may.
     Whole,
     /// They may: the value is merged into one that is there.
@@ -39,24 +42,24 @@ pub(super) enum Completeness {
 }
 
 /// What was found so far.
-pub(super) struct Reader {
-    pub(super) completeness: Completeness,
-    pub(super) problems: Vec<Finding>,
+pub(crate) struct Reader {
+    pub(crate) completeness: Completeness,
+    pub(crate) problems: Vec<Finding>,
     /// Keys without a meaning here: the path of each.
-    pub(super) ignored: Vec<Finding>,
+    pub(crate) ignored: Vec<Finding>,
 }
 
 impl Reader {
-    pub(super) const fn new(completeness: Completeness) -> Self {
+    pub(crate) const fn new(completeness: Completeness) -> Self {
         Self { completeness, problems: Vec::new(), ignored: Vec::new() }
     }
 
-    pub(super) fn problem(&mut self, place: &Place<'_>, what: impl Into<String>) {
+    pub(crate) fn problem(&mut self, place: &Place<'_>, what: impl Into<String>) {
         self.problems.push(Finding { path: place.path.clone(), what: what.into() });
     }
 
     /// The mapping at `place`, after a look at its keys. Nothing at all counts as an empty one.
-    pub(super) fn fields<'r, 'v>(&'r mut self, place: Place<'v>, kind: &Kind) -> Option<Fields<'r, 'v>> {
+    pub(crate) fn fields<'r, 'v>(&'r mut self, place: Place<'v>, kind: &Kind) -> Option<Fields<'r, 'v>> {
         let mapping = match place.value {
             Value::Mapping(mapping) => Some(mapping),
             Value::Null => None,
@@ -92,7 +95,7 @@ impl Reader {
     }
 
     /// The items of the list at `place`; nothing at all counts as an empty one.
-    pub(super) fn items<'v>(&mut self, place: &Place<'v>, what: &str) -> Vec<Place<'v>> {
+    pub(crate) fn items<'v>(&mut self, place: &Place<'v>, what: &str) -> Vec<Place<'v>> {
         match place.value {
             Value::Null => Vec::new(),
             Value::Sequence(items) => items.iter().enumerate().map(|(index, item)| place.below(index, item)).collect(),
@@ -105,7 +108,7 @@ impl Reader {
 
     /// The scalar at `place` as text, parsed. Numbers are taken where they are meant: YAML would turn the name
     /// `1.10` into 1.1.
-    pub(super) fn parse<T>(
+    pub(crate) fn parse<T>(
         &mut self,
         place: &Place<'_>,
         key: &str,
@@ -142,7 +145,7 @@ impl Reader {
 
 /// What kind of scalar is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scalar {
+pub(crate) enum Scalar {
     /// A name, an address, a word.
     Text,
     /// A number, with or without a unit.
@@ -150,38 +153,38 @@ pub(super) enum Scalar {
 }
 
 /// What a parser of scalars answers: the value, or what is wrong.
-pub(super) type Read<T> = Result<T, String>;
+pub(crate) type Read<T> = Result<T, String>;
 
 /// A parser of scalars from the type's own.
-pub(super) fn from_text<T: FromStr<Err: Display>>(text: &str) -> Read<T> {
+pub(crate) fn from_text<T: FromStr<Err: Display>>(text: &str) -> Read<T> {
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 
 /// The keys of one mapping, and where to say what is wrong with them.
-pub(super) struct Fields<'r, 'v> {
-    pub(super) reader: &'r mut Reader,
+pub(crate) struct Fields<'r, 'v> {
+    pub(crate) reader: &'r mut Reader,
     mapping: Option<&'v Mapping>,
     place: Place<'v>,
 }
 
 impl<'v> Fields<'_, 'v> {
     /// The value of `key`, where it is there.
-    pub(super) fn place(&self, key: &str) -> Option<Place<'v>> {
+    pub(crate) fn place(&self, key: &str) -> Option<Place<'v>> {
         Some(self.place.below(key, self.mapping?.get(key)?))
     }
 
     /// Says what is wrong with the whole.
-    pub(super) fn problem(&mut self, what: impl Into<String>) {
+    pub(crate) fn problem(&mut self, what: impl Into<String>) {
         self.reader.problem(&self.place.clone(), what);
     }
 
     /// The text of `key`, parsed.
-    pub(super) fn optional<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Read<T>) -> Option<T> {
+    pub(crate) fn optional<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Read<T>) -> Option<T> {
         self.scalar(key, Scalar::Text, parse)
     }
 
     /// The amount of `key`, parsed.
-    pub(super) fn amount<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Read<T>) -> Option<T> {
+    pub(crate) fn amount<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Read<T>) -> Option<T> {
         self.scalar(key, Scalar::Amount, parse)
     }
 
@@ -191,7 +194,7 @@ impl<'v> Fields<'_, 'v> {
     }
 
     /// The text of `key`, parsed, which has to be there.
-    pub(super) fn required<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Read<T>) -> Option<T> {
+    pub(crate) fn required<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Read<T>) -> Option<T> {
         if self.place(key).is_none_or(|place| place.value.is_null()) {
             if self.reader.completeness == Completeness::Whole {
                 self.problem(format!("`{key}` is missing"));
@@ -202,13 +205,13 @@ impl<'v> Fields<'_, 'v> {
     }
 
     /// The items of the list `key`, parsed.
-    pub(super) fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Read<T>) -> Vec<T> {
+    pub(crate) fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Read<T>) -> Vec<T> {
         let items = self.items(key);
         items.iter().filter_map(|item| self.reader.parse(item, key, Scalar::Text, &parse)).collect()
     }
 
     /// The items of the list `key`, as they are.
-    pub(super) fn items(&mut self, key: &str) -> Vec<Place<'v>> {
+    pub(crate) fn items(&mut self, key: &str) -> Vec<Place<'v>> {
         self.place(key).map(|place| self.reader.items(&place, key)).unwrap_or_default()
     }
 }
@@ -220,7 +223,7 @@ fn refusal(what: &str) -> String {
 }
 
 /// Whether a key's name says that its value is to be kept secret.
-pub(super) fn names_a_secret(key: &str) -> bool {
+pub(crate) fn names_a_secret(key: &str) -> bool {
     const WORDS: [&str; 11] = [
         "password",
         "passwd",

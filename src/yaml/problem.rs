@@ -1,10 +1,10 @@
-//! What is wrong in a text, and on which line.
+//! What is wrong in a text that a person wrote, and on which line.
 
 use std::fmt;
 use std::path::PathBuf;
 
+use super::{Positions, Step};
 use crate::failure::{did_you_mean, nearest};
-use crate::yaml::{Positions, Step};
 
 /// Where a text comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +49,13 @@ impl fmt::Display for Problem {
 
 /// What was found while reading, by its place; becomes a [`Problem`] when the lines are looked up.
 #[derive(Debug)]
-pub(super) struct Finding {
-    pub(super) path: Vec<Step>,
-    pub(super) what: String,
+pub(crate) struct Finding {
+    pub(crate) path: Vec<Step>,
+    pub(crate) what: String,
 }
 
 /// Looks up the lines. Only where something was found: it takes a second parser.
-pub(super) fn located(findings: Vec<Finding>, origin: &Origin, positions: impl FnOnce() -> Positions) -> Vec<Problem> {
+pub(crate) fn located(findings: Vec<Finding>, origin: &Origin, positions: impl FnOnce() -> Positions) -> Vec<Problem> {
     if findings.is_empty() {
         return Vec::new();
     }
@@ -66,7 +66,7 @@ pub(super) fn located(findings: Vec<Finding>, origin: &Origin, positions: impl F
 }
 
 /// `; did you mean …?`, or what there is.
-pub(super) fn suggestion(word: &str, known: &[&str]) -> String {
+pub(crate) fn suggestion(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         nearest @ Some(_) => did_you_mean(nearest),
         None => format!("; known are {}", known.join(", ")),
