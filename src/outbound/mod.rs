@@ -19,16 +19,18 @@ mod retry;
 pub(crate) mod scripted;
 mod tls;
 mod verification;
+mod webhook;
 
 pub use error::OutboundError;
 pub use failure::Flaw;
 pub use origin::{Origin, Reach};
 pub use pace::{Pace, TooMany};
 pub use policy::{Handed, Permit, Policy, Refusal, Standing};
-pub use request::{Request, RequestBody, Traffic};
+pub use request::{Redirects, Request, RequestBody, Traffic};
 pub use response::Response;
 pub use retry::{Replay, Retries};
 pub use tls::{Certificates, TlsSettings, usual_folders};
+pub use webhook::{Webhook, WebhookError, WebhookSettings};
 
 use std::fmt;
 use std::sync::Arc;
@@ -215,6 +217,9 @@ impl Outbound {
         let mut permit = request.permit.clone();
         for _ in 0..=MAX_REDIRECTS {
             let response = self.once(request, &permit).await?;
+            if request.redirects == Redirects::Returned {
+                return Ok(response);
+            }
             let Some(location) = redirect_of(&response) else { return Ok(response) };
             let target = permit.url().join(location);
             let target = target.map_err(|_| Refusal::Malformed(redact::text_of_url(location)))?;

@@ -28,6 +28,16 @@ pub struct Request {
     pub(super) traffic: Traffic,
     pub(super) patience: u32,
     pub(super) collect: Option<usize>,
+    pub(super) redirects: Redirects,
+}
+
+/// What becomes of an answer that leads elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redirects {
+    /// It is followed, as far as the policy allows.
+    Followed,
+    /// It is what the caller gets.
+    Returned,
 }
 
 /// What sort of connection suits a request.
@@ -53,6 +63,7 @@ impl Request {
             traffic: Traffic::Small,
             patience: 1,
             collect: None,
+            redirects: Redirects::Followed,
         }
     }
 
@@ -105,6 +116,13 @@ impl Request {
     #[must_use]
     pub const fn collected(mut self, at_most: usize) -> Self {
         self.collect = Some(at_most);
+        self
+    }
+
+    /// Says what becomes of an answer that leads elsewhere.
+    #[must_use]
+    pub const fn redirects(mut self, redirects: Redirects) -> Self {
+        self.redirects = redirects;
         self
     }
 
