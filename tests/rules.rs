@@ -24,7 +24,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("store", &["blobs", "registry"]),
     ("archive", &["blobs", "registry"]),
     ("transfer", &["registry"]),
-    ("server", &["registry", "wire"]),
+    ("server", &["config", "registry", "wire"]),
     ("output", &[]),
     (
         "session",

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::flags::duration;
 use super::{CommandResult, Outcome, cannot};
+use crate::config::Rights;
 use crate::image::RepositoryName;
 use crate::output::{Page, Report};
-use crate::server::{Grant, Rights};
+use crate::server::Grant;
 use crate::session::Session;
 
 /// What is done with passwords for `serve`.

@@ -17,6 +17,9 @@ pub enum ConfigError {
     /// The file that the user named is not there.
     #[error("there is no configuration file {}", .0.display())]
     Absent(PathBuf),
+    /// The file that a command was given is not there.
+    #[error("there is no file {}", .0.display())]
+    NoSuchFile(PathBuf),
     /// Another process is changing the file.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -63,8 +66,8 @@ fn summary(problems: &[Problem]) -> String {
     match problems {
         [] => "the configuration is wrong".to_owned(),
         [one] => one.to_string(),
-        // What was just given is put right at once, so all of it is said; a file can be asked again.
-        [first, ..] if first.origin == Origin::Input => {
+        // What was just given is put right at once, so all of it is said; the configuration can be asked again.
+        [first, ..] if matches!(first.origin, Origin::Input | Origin::Given(_)) => {
             problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         }
         [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
@@ -87,9 +90,12 @@ impl Failure for ConfigError {
         match self {
             Self::File(error) => error.kind(),
             Self::Lock(error) => error.kind(),
-            Self::Absent(_) | Self::Invalid(_) | Self::Path(_) | Self::Setting(_) | Self::Verb { .. } => {
-                FailureKind::Usage
-            }
+            Self::Absent(_)
+            | Self::NoSuchFile(_)
+            | Self::Invalid(_)
+            | Self::Path(_)
+            | Self::Setting(_)
+            | Self::Verb { .. } => FailureKind::Usage,
             Self::Exists { .. } => FailureKind::Failed,
             Self::Missing { .. } => FailureKind::NotFound,
             Self::Edit { source, .. } => source.kind(),
@@ -114,7 +120,9 @@ impl Failure for ConfigError {
             }
             Self::Edit { source, .. } => source.hints(),
             Self::Path(error) => error.hints(),
-            Self::Invalid(_) | Self::Missing { .. } | Self::Setting(_) | Self::Verb { .. } => Vec::new(),
+            Self::NoSuchFile(_) | Self::Invalid(_) | Self::Missing { .. } | Self::Setting(_) | Self::Verb { .. } => {
+                Vec::new()
+            }
         }
     }
 }

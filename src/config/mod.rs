@@ -1,7 +1,7 @@
 //! The configuration document: what it can say, and how it is read, asked and changed.
 //!
 //! [`ConfigFile`] is the file, [`Config`] what it says, [`DocumentPath`] with [`Change`] are supctl's verbs on the
-//! same document. The session and the commands use them. It names vaults and secrets and never holds the value of
+//! same document, [`load_serving`] reads the file of `serve`. The session and the commands use them. It names vaults and secrets and never holds the value of
 //! one: what is written for a path into a vault becomes a [`SecretBody`], which the command hands to the vault.
 
 mod change;
@@ -12,6 +12,7 @@ mod model;
 mod path;
 mod schema;
 mod secret;
+mod serving;
 mod setting;
 #[cfg(test)]
 mod tests;
@@ -27,4 +28,8 @@ pub use model::{
 pub use path::{DocumentPath, PathError, Verb};
 pub use schema::bandwidth as read_bandwidth;
 pub use secret::SecretBody;
+pub use serving::{
+    AccessRule, AccessRuleError, Group, LogForm, Permission, Rights, Scheme, Serving, ServingLimits, TagPattern,
+    TagPatternError, WebhookEntry, Who, load_serving,
+};
 pub use setting::{SettingKey, SettingKeyError};

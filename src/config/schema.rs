@@ -71,7 +71,7 @@ pub(super) fn read_config(reader: &mut Reader, place: Place<'_>, base: &Path) ->
 }
 
 /// Reads a keyed list; the same key twice is a problem.
-fn read_entries<T>(
+pub(super) fn read_entries<T>(
     fields: &mut Fields<'_, '_>,
     list: &str,
     key: &'static str,
@@ -202,7 +202,7 @@ fn retries(text: &str) -> Read<u32> {
     number.ok_or_else(|| format!("`{}` is not a number from 0 to {MAX_RETRIES}", text.escape_debug()))
 }
 
-fn timeout(text: &str) -> Read<Duration> {
+pub(super) fn timeout(text: &str) -> Read<Duration> {
     let duration = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     let good = duration.filter(|duration| !duration.is_zero() && *duration <= MAX_TIMEOUT);
     good.ok_or_else(|| format!("`{}` is not a time up to a day; one is written as in 30s or 5m", text.escape_debug()))
@@ -218,7 +218,7 @@ pub fn bandwidth(text: &str) -> Read<u64> {
     size.ok_or_else(|| format!("`{}` is not a rate; one is written as in 50MiB/s", text.escape_debug()))
 }
 
-fn path(text: &str, base: &Path) -> Read<PathBuf> {
+pub(super) fn path(text: &str, base: &Path) -> Read<PathBuf> {
     if text.is_empty() || text.contains('\0') {
         return Err("the path is empty or holds a NUL character".to_owned());
     }

@@ -1,8 +1,8 @@
-//! Who may do what: users, passwords that were signed here, what is open to everyone, and how it is asked who
-//! somebody is.
+//! Who asks, and whether they are let in: users, passwords that were signed here, what is open to everyone, and how
+//! it is asked who somebody is.
 //!
 //! Decided once, for every route alike, before anything of the place is looked at. What somebody may not see is
-//! refused before it is known whether it is there.
+//! refused before it is known whether it is there. `rules` say who may do what.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,22 +15,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Code, Refusal};
+use super::rules::{Identity, Rules};
 use super::signer::Signer;
 use super::users::{Users, UsersError};
+use crate::config::{AccessRule, Group, Permission, Rights, Scheme};
 use crate::image::RepositoryName;
 use crate::wire::{Action, Route, Scope};
-
-/// What can be allowed, each with all before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Rights {
-    /// Nothing.
-    None,
-    /// To read.
-    Pull,
-    /// To read, write and remove.
-    Push,
-}
 
 /// Rights, everywhere or below one name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,27 +32,11 @@ pub struct Grant {
     pub below: Option<RepositoryName>,
 }
 
-impl Grant {
-    const fn everywhere(rights: Rights) -> Self {
-        Self { rights, below: None }
-    }
-}
-
-/// How a client shows who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// By its password with every request.
-    Basic,
-    /// By a token, which it gets for its password from the registry itself.
-    Token,
-}
-
 /// Who is let in.
 pub struct Access {
     /// Those that have a name; `None` where nobody has one.
     users: Option<Users>,
-    /// What those may who show no name.
-    anonymous: Rights,
+    rules: Arc<Rules>,
     signer: Arc<Signer>,
     scheme: Scheme,
     /// Where the registry is reached, where that is not what its clients say.
@@ -70,32 +44,18 @@ pub struct Access {
 }
 
 /// Who asks, and what they may.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Principal {
-    /// How uploads are marked as theirs; empty for whoever has no name.
-    name: String,
-    allowed: Allowed,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Allowed {
-    Grant(Grant),
-    Scopes(Vec<Scope>),
+    who: Identity,
+    rules: Arc<Rules>,
+    /// What the token allows that they show, where they show one: no more than that.
+    scopes: Option<Vec<Scope>>,
 }
 
 impl Principal {
-    fn of_grant(name: &str, grant: Grant) -> Self {
-        Self { name: name.to_owned(), allowed: Allowed::Grant(grant) }
-    }
-
-    /// Whoever shows a token.
-    pub(super) fn of_scopes(name: &str, scopes: Vec<Scope>) -> Self {
-        Self { name: name.to_owned(), allowed: Allowed::Scopes(scopes) }
-    }
-
-    /// How uploads are marked as theirs.
+    /// How uploads are marked as theirs, and how the log calls them; empty for whoever has no name.
     pub(super) fn owner(&self) -> &str {
-        &self.name
+        self.who.name()
     }
 
     /// Whether they may read a repository.
@@ -103,18 +63,15 @@ impl Principal {
         self.may(&Scope::repository(repository, [Action::Pull]))
     }
 
+    /// Whether they may know that a repository is there. A token for the list of repositories names none of them.
+    pub(super) fn may_see(&self, repository: &RepositoryName) -> bool {
+        self.rules.may(&self.who, Permission::Pull, repository)
+    }
+
     /// Whether they may do all that a scope names.
     fn may(&self, wanted: &Scope) -> bool {
-        match &self.allowed {
-            Allowed::Scopes(scopes) => scopes.iter().any(|scope| scope.covers(wanted)),
-            Allowed::Grant(grant) => {
-                let within = |below: &RepositoryName| {
-                    let repository = wanted.name.parse::<RepositoryName>();
-                    &*wanted.resource == "repository" && repository.is_ok_and(|name| name.is_within(below.as_str()))
-                };
-                grant.below.as_ref().is_none_or(within) && grant.rights >= needed(wanted)
-            }
-        }
+        let shown = self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|scope| scope.covers(wanted)));
+        shown && self.rules.may_all(&self.who, wanted)
     }
 
     /// What of a scope they may do; `None` where that is nothing.
@@ -126,20 +83,16 @@ impl Principal {
     }
 }
 
-/// The least rights that all of a scope takes.
-fn needed(scope: &Scope) -> Rights {
-    let reads = |action: &Action| *action == Action::Pull || *action == Action::Any && &*scope.resource == "registry";
-    if scope.actions.iter().all(reads) { Rights::Pull } else { Rights::Push }
-}
-
 impl Access {
-    /// Everybody may do what `anonymous` says, and whoever shows a password of `signer` what that allows.
+    /// Everybody may do what `anonymous` says, users and others what the rules say, and whoever shows a password of
+    /// `signer` what that allows.
     #[must_use]
-    pub fn new(anonymous: Rights, signer: Signer) -> Self {
-        Self { users: None, anonymous, signer: Arc::new(signer), scheme: Scheme::Basic, url: None }
+    pub fn new(anonymous: Rights, groups: Vec<Group>, rules: Vec<AccessRule>, signer: Signer) -> Self {
+        let rules = Arc::new(Rules::new(anonymous, groups, rules));
+        Self { users: None, rules, signer: Arc::new(signer), scheme: Scheme::Basic, url: None }
     }
 
-    /// Lets the users of an htpasswd file do everything as well.
+    /// Knows the users of an htpasswd file, who may do everything where no rule says otherwise.
     ///
     /// # Errors
     /// The file cannot be read, or has no user.
@@ -160,32 +113,37 @@ impl Access {
     /// 401 where a name is wanted or a wrong one was shown, 403 where another would be needed.
     pub(super) async fn admit(&self, route: &Route, parts: &Parts) -> Result<Principal, Refusal> {
         let principal = match parts.headers.get(header::AUTHORIZATION) {
-            None => Principal::of_grant("", Grant::everywhere(self.anonymous)),
+            None => self.anyone(),
             Some(shown) => self.who(shown).await.ok_or_else(|| {
                 // Also where reading is open to everyone: who shows a wrong password should hear of it.
                 self.asked_for(route, parts, "the user or the password is wrong, or it is over")
             })?,
         };
         let wanted = wanted(route, &parts.method);
+        let is_named = parts.headers.contains_key(header::AUTHORIZATION);
         let is_in = match &wanted {
             Some(wanted) => principal.may(wanted),
             // A client asks here whether its password is right, so it has to be asked for one.
-            None => self.anonymous == Rights::Push || parts.headers.contains_key(header::AUTHORIZATION),
+            None => self.rules.are_none() || is_named,
         };
         if is_in {
             return Ok(principal);
         }
-        match (&principal.allowed, parts.headers.contains_key(header::AUTHORIZATION)) {
-            (Allowed::Grant(_), true) => Err(Refusal::new(StatusCode::FORBIDDEN, Code::Denied, "that is not allowed")),
-            _ => Err(self.asked_for(route, parts, "authentication required")),
+        if is_named && principal.scopes.is_none() {
+            return Err(Refusal::new(StatusCode::FORBIDDEN, Code::Denied, "that is not allowed"));
         }
+        Err(self.asked_for(route, parts, "authentication required"))
     }
 
     /// Who shows this; `None` where it is not right.
     async fn who(&self, shown: &HeaderValue) -> Option<Principal> {
         let (scheme, word) = shown.to_str().ok()?.split_once(' ')?;
         if scheme.eq_ignore_ascii_case("bearer") {
-            return self.signer.read_token(word.trim());
+            let (who, scopes) = self.signer.read_token(word.trim())?;
+            // Who was a user when the token was made may be none any more.
+            let is_gone = |name| self.users.as_ref().is_none_or(|users| !users.has(name));
+            let void = matches!(&who, Identity::User(name) if is_gone(name));
+            return (!void).then(|| Principal { scopes: Some(scopes), ..self.principal(who) });
         }
         let (name, password) = credentials(scheme, word)?;
         self.user(&name, &password).await
@@ -194,19 +152,23 @@ impl Access {
     /// Whose name and password these are.
     pub(super) async fn user(&self, name: &str, password: &SecretString) -> Option<Principal> {
         if let Some(grant) = self.signer.read_password(password.expose_secret()) {
-            return Some(Principal::of_grant(name, grant));
+            return Some(self.principal(Identity::Holder { name: name.to_owned(), grant }));
         }
         let is_user = match &self.users {
             Some(users) => users.know(name, password).await,
             None => false,
         };
-        is_user.then(|| Principal::of_grant(name, Grant::everywhere(Rights::Push)))
+        is_user.then(|| self.principal(Identity::User(name.to_owned())))
+    }
+
+    fn principal(&self, who: Identity) -> Principal {
+        Principal { who, rules: Arc::clone(&self.rules), scopes: None }
     }
 
     /// Asks who somebody is.
     fn asked_for(&self, route: &Route, parts: &Parts, message: &str) -> Refusal {
         let challenge = match self.scheme {
-            Scheme::Basic => "Basic realm=\"tranship\", charset=\"UTF-8\"".to_owned(),
+            Scheme::Basic => BASIC.to_owned(),
             Scheme::Token => {
                 let (url, service) = self.own_url(parts);
                 let scope = wanted(route, &parts.method).map(|scope| format!(",scope=\"{scope}\"")).unwrap_or_default();
@@ -230,14 +192,17 @@ impl Access {
     /// A token for what `principal` may do of what is wanted.
     pub(super) fn token(&self, principal: &Principal, wanted: Vec<Scope>) -> Option<String> {
         let granted: Vec<Scope> = Scope::union(wanted).iter().filter_map(|scope| principal.part_of(scope)).collect();
-        self.signer.token(&principal.name, &granted).ok()
+        self.signer.token(&principal.who, &granted).ok()
     }
 
     /// Whoever has no name.
     pub(super) fn anyone(&self) -> Principal {
-        Principal::of_grant("", Grant::everywhere(self.anonymous))
+        self.principal(Identity::Nobody)
     }
 }
+
+/// How it is asked for a name and a password.
+pub(super) const BASIC: &str = "Basic realm=\"tranship\", charset=\"UTF-8\"";
 
 /// Marks requests that came over TLS.
 #[derive(Clone, Copy, Debug)]

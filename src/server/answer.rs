@@ -79,15 +79,8 @@ impl Refusal {
 
     /// A method that this route does not have.
     pub(super) fn method(route: &Route, method: &Method) -> Self {
-        let allowed = match route {
-            Route::Base | Route::Tags { .. } | Route::Catalog { .. } | Route::Referrers { .. } => "GET, HEAD",
-            Route::Manifest { .. } => "GET, HEAD, PUT, DELETE",
-            Route::Blob { .. } => "GET, HEAD, DELETE",
-            Route::StartUpload { .. } => "POST",
-            Route::Upload { .. } => "GET, PATCH, PUT, DELETE",
-        };
         let message = format!("{method} is not done here");
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, message).with(header::ALLOW, allowed)
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, message).with(header::ALLOW, methods(route))
     }
 
     /// What only the operator should know goes to the log.
@@ -116,6 +109,17 @@ impl Refusal {
         };
         let errors = error.missing().iter().map(entry).collect();
         Self { status: StatusCode::BAD_REQUEST, errors, headers: Vec::new() }
+    }
+}
+
+/// The methods that a route has.
+pub(super) const fn methods(route: &Route) -> &'static str {
+    match route {
+        Route::Base | Route::Tags { .. } | Route::Catalog { .. } | Route::Referrers { .. } => "GET, HEAD",
+        Route::Manifest { .. } => "GET, HEAD, PUT, DELETE",
+        Route::Blob { .. } => "GET, HEAD, DELETE",
+        Route::StartUpload { .. } => "POST",
+        Route::Upload { .. } => "GET, PATCH, PUT, DELETE",
     }
 }
 

@@ -6,9 +6,10 @@ use http::{StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
-use super::answer::{Code, json, refused, set};
+use super::access::Principal;
+use super::answer::{Code, Refusal, json, refused, set};
 use super::{Answer, Server};
-use crate::image::{Digest, MediaType, RepositoryName};
+use crate::image::{Digest, MediaType, RepositoryName, Tag};
 use crate::wire::Route;
 
 /// The most entries of a page, whatever is asked for.
@@ -17,8 +18,7 @@ const MAX_PAGE: usize = 10_000;
 impl Server {
     /// The tags of a repository.
     pub(super) async fn tags(&self, repository: &RepositoryName, n: Option<u32>, last: Option<&str>) -> Answer {
-        let pages = self.host.tags(repository).try_concat().await;
-        let tags = pages.map_err(refused(Code::NameUnknown))?;
+        let tags = self.all_tags(repository).await?;
         let names = tags.iter().map(|tag| tag.as_str().to_owned()).collect();
         let page = Page::of(names, n, last);
         let next = |last| Route::Tags { repository: repository.clone(), n: page.n, last: Some(last) };
@@ -27,11 +27,17 @@ impl Server {
         Ok(response)
     }
 
-    /// The repositories.
-    pub(super) async fn catalog(&self, n: Option<u32>, last: Option<&str>) -> Answer {
+    /// Every tag of a repository.
+    pub(super) async fn all_tags(&self, repository: &RepositoryName) -> Result<Vec<Tag>, Refusal> {
+        self.host.tags(repository).try_concat().await.map_err(refused(Code::NameUnknown))
+    }
+
+    /// The repositories that whoever asks may read.
+    pub(super) async fn catalog(&self, principal: &Principal, n: Option<u32>, last: Option<&str>) -> Answer {
         let pages = self.host.repositories().try_concat().await;
         let repositories = pages.map_err(refused(Code::NameUnknown))?;
-        let names = repositories.iter().map(|name| name.as_str().to_owned()).collect();
+        let seen = repositories.iter().filter(|name| principal.may_see(name));
+        let names = seen.map(|name| name.as_str().to_owned()).collect();
         let page = Page::of(names, n, last);
         let mut response = json(&json!({ "repositories": page.names }));
         page.link(&mut response, |last| Route::Catalog { n: page.n, last: Some(last) });

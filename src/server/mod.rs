@@ -2,17 +2,20 @@
 //! branch adds).
 //!
 //! A request comes in as text, becomes a [`Route`], and is answered from the contract; nothing here knows what it
-//! serves. `access` decides who may, `users` knows who is who, `signer` knows its own tokens and passwords, which
-//! `tokens` hands out, `pull` reads, `push` writes, `list` lists, `remove`
-//! removes, `answer` knows how answers and refusals look, `listen` waits for connections. The one module that listens.
+//! serves. `access` decides who is let in by what `rules` allow, `users` knows who is who, `signer` knows its own
+//! tokens and passwords, which `tokens` hands out, `pull` reads, `push` writes, `list` lists, `remove` removes,
+//! `immutable` keeps tags where they are, `answer` knows how answers and refusals look, `listen` waits for
+//! connections. The one module that listens.
 
 mod access;
 mod answer;
+mod immutable;
 mod list;
 mod listen;
 mod pull;
 mod push;
 mod remove;
+mod rules;
 mod signer;
 mod tokens;
 mod users;
@@ -26,12 +29,14 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{Method, StatusCode, header};
 
+use crate::config::TagPattern;
 use crate::registry::Host;
 use crate::wire::Route;
 
 use access::Principal;
-pub use access::{Access, Grant, Rights, Scheme};
-use answer::Refusal;
+pub use access::{Access, Grant};
+use answer::{Code, Refusal};
+use immutable::Immutable;
 pub use listen::{Certificate, ListenError, Listener};
 pub use signer::{Signer, SignerError};
 pub use users::{NewUserError, UsersError, password_line};
@@ -51,6 +56,18 @@ pub struct Server {
     host: Arc<dyn Host>,
     access: Access,
     names: Names,
+    immutable: Immutable,
+    deletes: Deletes,
+}
+
+/// Whether anything can be removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deletes {
+    /// By whoever may.
+    #[default]
+    Allowed,
+    /// By nobody, and by no way.
+    Off,
 }
 
 /// Under which names it may be asked.
@@ -65,8 +82,21 @@ enum Names {
 impl Server {
     /// A server of `host` for those that `access` lets in.
     #[must_use]
-    pub const fn new(host: Arc<dyn Host>, access: Access) -> Self {
-        Self { host, access, names: Names::Any }
+    pub fn new(host: Arc<dyn Host>, access: Access) -> Self {
+        let (immutable, deletes) = (Immutable::default(), Deletes::default());
+        Self { host, access, names: Names::Any, immutable, deletes }
+    }
+
+    /// Keeps tags of these patterns where they are once they are made.
+    #[must_use]
+    pub fn keeping(self, tags: Vec<TagPattern>) -> Self {
+        Self { immutable: Immutable::new(tags), ..self }
+    }
+
+    /// Lets things be removed, or not.
+    #[must_use]
+    pub fn with_deletes(self, deletes: Deletes) -> Self {
+        Self { deletes, ..self }
     }
 
     /// Everything that it answers.
@@ -87,6 +117,9 @@ impl Server {
         let route = Route::parse(parts.uri.path(), parts.uri.query())
             .map_err(|error| Refusal::of_route(&error, parts.uri.path(), &parts.method))?;
         let principal = self.access.admit(&route, &parts).await?;
+        if parts.method == Method::DELETE && self.deletes == Deletes::Off {
+            return Err(no_deletes(&route));
+        }
         match (route, &parts.method) {
             (Route::Base, &Method::GET | &Method::HEAD) => Ok(answer::json(&serde_json::json!({}))),
             (Route::Manifest { repository, selector }, &Method::GET | &Method::HEAD) => {
@@ -111,7 +144,9 @@ impl Server {
             (Route::Tags { repository, n, last }, &Method::GET | &Method::HEAD) => {
                 self.tags(&repository, n, last.as_deref()).await
             }
-            (Route::Catalog { n, last }, &Method::GET | &Method::HEAD) => self.catalog(n, last.as_deref()).await,
+            (Route::Catalog { n, last }, &Method::GET | &Method::HEAD) => {
+                self.catalog(&principal, n, last.as_deref()).await
+            }
             (Route::Referrers { repository, subject, artifact_type }, &Method::GET | &Method::HEAD) => {
                 self.referrers(&repository, &subject, artifact_type.as_deref()).await
             }
@@ -134,6 +169,13 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, http::HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, http::HeaderValue::from_static("default-src 'none'; sandbox"));
     response
+}
+
+/// The answer to whoever would remove something where nothing is removed.
+fn no_deletes(route: &Route) -> Refusal {
+    let others = |methods: &str| methods.split(", ").filter(|one| *one != "DELETE").collect::<Vec<_>>().join(", ");
+    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, "nothing is removed here");
+    refusal.with(header::ALLOW, &others(answer::methods(route)))
 }
 
 /// An answer without a body.

@@ -11,7 +11,7 @@ use super::access::Principal;
 use super::answer::{CONTENT_DIGEST, Code, Refusal, refused, set};
 use super::{Answer, Sent, Server, empty};
 use crate::image::{Algorithm, Digest, MAX_MANIFEST_BYTES, MediaType, RawManifest, RepositoryName, Selector, Tag};
-use crate::registry::{self, HostedUpload, TagCondition};
+use crate::registry::{self, HostedUpload};
 use crate::wire::{ContentRange, Mount, Route, SessionName, pushed_tags};
 
 impl Server {
@@ -107,8 +107,7 @@ impl Server {
                 return Err(Refusal::new(StatusCode::BAD_REQUEST, Code::DigestInvalid, message));
             }
         };
-        let put = self.host.push_manifest(repository, &manifest, &tags, TagCondition::Always).await;
-        put.map_err(refused(Code::ManifestUnknown))?;
+        self.place(repository, &manifest, &tags).await?;
         Ok(stored(repository, selector, &manifest, &tags))
     }
 }

@@ -9,11 +9,7 @@ use crate::image::{Digest, RepositoryName, Selector};
 impl Server {
     /// Removes a tag, or a manifest with all its tags.
     pub(super) async fn remove_manifest(&self, repository: &RepositoryName, selector: &Selector) -> Answer {
-        let removed = match selector {
-            Selector::Tag(tag) => self.host.remove_tag(repository, tag).await,
-            Selector::Digest(digest) => self.host.remove_manifest(repository, digest).await,
-        };
-        removed.map_err(refused(Code::ManifestUnknown))?;
+        self.remove(repository, selector).await?;
         Ok(empty(StatusCode::ACCEPTED))
     }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-use super::access::{Grant, Principal};
+use super::access::Grant;
+use super::rules::Identity;
 use crate::failure::{Failure, FailureKind};
 use crate::files::{self, FileError, LocalDisk, Lock, LockError, Sharing};
 use crate::wire::Scope;
@@ -116,14 +117,18 @@ impl Signer {
         self.sign(PASSWORD, "", Vec::new(), Some(grant.clone()), lifetime)
     }
 
-    /// A token that allows `scopes` to somebody.
-    pub(super) fn token(&self, name: &str, scopes: &[Scope]) -> Result<String, SignerError> {
+    /// A token that allows `scopes` to somebody, as far as they may do that when they show it.
+    pub(super) fn token(&self, who: &Identity, scopes: &[Scope]) -> Result<String, SignerError> {
         let allowed = |scope: &Scope| Allowed {
             r#type: scope.resource.to_string(),
             name: scope.name.to_string(),
             actions: scope.actions.iter().map(|action| action.word().to_owned()).collect(),
         };
-        self.sign(TOKEN, name, scopes.iter().map(allowed).collect(), None, LIFETIME)
+        let grant = match who {
+            Identity::Holder { grant, .. } => Some(grant.clone()),
+            Identity::Nobody | Identity::User(_) => None,
+        };
+        self.sign(TOKEN, who.name(), scopes.iter().map(allowed).collect(), grant, LIFETIME)
     }
 
     fn sign(
@@ -141,12 +146,18 @@ impl Signer {
     }
 
     /// Whom a token is of, and what it allows; `None` where it is none of ours, or over.
-    pub(super) fn read_token(&self, text: &str) -> Option<Principal> {
+    pub(super) fn read_token(&self, text: &str) -> Option<(Identity, Vec<Scope>)> {
         let claims = self.read(text, TOKEN)?;
         let scope = |allowed: &Allowed| {
             format!("{}:{}:{}", allowed.r#type, allowed.name, allowed.actions.join(",")).parse().ok()
         };
-        Some(Principal::of_scopes(&claims.sub, claims.access.iter().filter_map(scope).collect()))
+        let scopes = claims.access.iter().filter_map(scope).collect();
+        let who = match claims.grant {
+            Some(grant) => Identity::Holder { name: claims.sub, grant },
+            None if claims.sub.is_empty() => Identity::Nobody,
+            None => Identity::User(claims.sub),
+        };
+        Some((who, scopes))
     }
 
     /// What a password allows; `None` where it is none of ours, or over.
@@ -193,7 +204,7 @@ fn write_new(path: &Path) -> Result<Vec<u8>, SignerError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::Rights;
+    use crate::config::Rights;
 
     fn signer() -> (tempfile::TempDir, Signer) {
         let home = tempfile::tempdir().unwrap();
@@ -219,8 +230,12 @@ mod tests {
     fn a_password_is_no_token_and_a_token_no_password() {
         let (_home, signer) = signer();
         let scopes = ["repository:a/b:pull,push".parse().unwrap()];
-        let token = signer.token("alice", &scopes).unwrap();
-        assert_eq!(signer.read_token(&token), Some(Principal::of_scopes("alice", scopes.to_vec())));
+        let holder = Identity::Holder { name: "alice".to_owned(), grant: grant() };
+        for who in [Identity::Nobody, Identity::User("alice".to_owned()), holder] {
+            let token = signer.token(&who, &scopes).unwrap();
+            assert_eq!(signer.read_token(&token), Some((who, scopes.to_vec())));
+        }
+        let token = signer.token(&Identity::Nobody, &scopes).unwrap();
         assert_eq!(signer.read_password(&token), None);
         let password = signer.password(&grant(), Duration::from_mins(1)).unwrap();
         assert_eq!(signer.read_token(&password), None);

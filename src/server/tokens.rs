@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::access::{Principal, credentials};
+use super::access::{BASIC, Principal, credentials};
 use super::answer::{Code, Refusal, json};
 use super::signer::LIFETIME;
 use super::{Answer, Server};
@@ -76,5 +76,5 @@ fn scopes(form: &[u8]) -> Vec<Scope> {
 
 fn wrong() -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, "the user or the password is wrong")
-        .with(header::WWW_AUTHENTICATE, "Basic realm=\"tranship\", charset=\"UTF-8\"")
+        .with(header::WWW_AUTHENTICATE, BASIC)
 }

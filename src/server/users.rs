@@ -130,6 +130,12 @@ impl Users {
         Ok(Self { file: file.to_owned(), state: RwLock::new(state), salt, known: Mutex::default() })
     }
 
+    /// Whether there is a user of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.look_again();
+        self.state.read().unwrap_or_else(PoisonError::into_inner).hashes.contains_key(name)
+    }
+
     /// Whether this is a user's password.
     pub(super) async fn know(&self, name: &str, password: &SecretString) -> bool {
         self.look_again();

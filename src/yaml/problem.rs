@@ -11,6 +11,8 @@ use crate::failure::{did_you_mean, nearest};
 pub enum Origin {
     /// The configuration file.
     File(PathBuf),
+    /// A file that a command was given.
+    Given(PathBuf),
     /// What a command was given on its standard input.
     Input,
     /// A value of the command line, for the setting or flag of this name.
@@ -20,7 +22,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File(path) | Self::Given(path) => write!(f, "{}", path.display()),
             Self::Input => f.write_str("standard input"),
             Self::Value(name) => f.write_str(name),
         }

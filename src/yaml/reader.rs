@@ -193,6 +193,16 @@ impl<'v> Fields<'_, 'v> {
         self.reader.parse(&place, key, scalar, parse)
     }
 
+    /// The truth value of `key`.
+    pub(crate) fn switch(&mut self, key: &str) -> Option<bool> {
+        let place = self.place(key).filter(|place| !place.value.is_null())?;
+        let value = place.value.as_bool();
+        if value.is_none() {
+            self.reader.problem(&place, format!("`{key}` is `true` or `false`"));
+        }
+        value
+    }
+
     /// The text of `key`, parsed, which has to be there.
     pub(crate) fn required<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Read<T>) -> Option<T> {
         if self.place(key).is_none_or(|place| place.value.is_null()) {

@@ -1,0 +1,98 @@
+//! `serve`: the store as a registry.
+
+mod args;
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::Serialize;
+
+pub(crate) use args::ServeArgs;
+
+use super::{CommandError, CommandResult, Outcome, cannot};
+use crate::config::{Rights, Serving, load_serving};
+use crate::output::{Page, Report};
+use crate::server::{Access, Certificate, Deletes, Listener, Server};
+use crate::session::Session;
+
+/// Where it listens where nothing is said.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
+
+/// Serves until it is interrupted.
+///
+/// # Errors
+/// What is asked for would not be safe, a file cannot be used, the store cannot be opened, or the address is not to be had.
+pub(super) async fn run(mut args: ServeArgs, session: &Session) -> CommandResult {
+    let file = args.serve_config.take().map(|path| load_serving(&path)).transpose().map_err(cannot("serve"))?;
+    let said = args.said().over(file.unwrap_or_default());
+    let listen = said.listen.unwrap_or(LISTEN);
+    let doing = format!("serve at {listen}");
+    check(&said, listen, &doing)?;
+    let server = server(&said, session, &doing)?;
+    let certificate = said.tls_cert.zip(said.tls_key).map(|(certificate, key)| Certificate { certificate, key });
+    let listener = Listener::bind(listen).map_err(cannot(&doing))?;
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    let serving = ServingReport { url: format!("{scheme}://{}", listener.address()) };
+    session.console().report(&serving).map_err(cannot(&doing))?;
+    listener.serve(server, certificate).await.map_err(cannot(&doing))?;
+    Ok(Outcome::printed())
+}
+
+/// Sees to it that nothing is handed to the network which nobody said should be.
+fn check(said: &Serving, listen: SocketAddr, doing: &str) -> Result<(), CommandError> {
+    if said.tls_cert.is_some() != said.tls_key.is_some() {
+        let message = format!("cannot {doing}: a certificate and its key go together");
+        return Err(CommandError::usage(message).with_hint("give `--tls-cert FILE --tls-key FILE`"));
+    }
+    if listen.ip().is_loopback() {
+        return Ok(());
+    }
+    if said.users.is_none() && said.anonymous.is_none() && said.access.is_empty() {
+        let message = format!("cannot {doing}: whoever reaches it could write to the store");
+        return Err(CommandError::usage(message)
+            .with_hint("say who may: `--users FILE`, `--anonymous pull` or `--anonymous push`"));
+    }
+    if said.tls_cert.is_none() && said.plain_http != Some(true) {
+        let message = format!("cannot {doing}: passwords and images would pass in the clear");
+        return Err(CommandError::usage(message)
+            .with_hint("give `--tls-cert FILE --tls-key FILE`, or `--plain-http` where something before it has TLS"));
+    }
+    Ok(())
+}
+
+fn server(said: &Serving, session: &Session, doing: &str) -> Result<Server, CommandError> {
+    let access = access(said, session, doing)?;
+    let host = session.host().map_err(cannot(doing))?;
+    let deletes = if said.deletes == Some(false) { Deletes::Off } else { Deletes::Allowed };
+    Ok(Server::new(host, access).keeping(said.immutable_tags.clone()).with_deletes(deletes))
+}
+
+fn access(said: &Serving, session: &Session, doing: &str) -> Result<Access, CommandError> {
+    // Whoever says who may do something does not mean that everybody may do everything.
+    let is_open = said.users.is_none() && said.access.is_empty();
+    let anonymous = said.anonymous.unwrap_or(if is_open { Rights::Push } else { Rights::None });
+    let signer = session.signer().map_err(cannot(doing))?;
+    let url = said.url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
+    let access = Access::new(anonymous, said.groups.clone(), said.access.clone(), signer);
+    let access = access.asking(said.auth.unwrap_or_default(), url);
+    match &said.users {
+        Some(file) => access.with_users(file).map_err(cannot(doing)),
+        None => Ok(access),
+    }
+}
+
+/// What is served from now on.
+#[derive(Debug, Serialize)]
+struct ServingReport {
+    url: String,
+}
+
+impl Report for ServingReport {
+    fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
+        writeln!(page, "serving the store at {}", self.url)
+    }
+
+    fn quiet(&self, page: &mut Page<'_>) -> io::Result<()> {
+        writeln!(page, "{}", self.url)
+    }
+}
