@@ -129,6 +129,11 @@ pub trait ImageDestination: Send + Sync {
     /// Which place, and as whom.
     fn identity(&self) -> &Identity;
 
+    /// How many blobs it takes at a time.
+    fn intake(&self) -> Intake {
+        Intake::SideBySide
+    }
+
     /// As [`ImageSource::resolve`]: is it there already?
     ///
     /// # Errors
@@ -173,6 +178,15 @@ pub trait ImageDestination: Send + Sync {
     /// # Errors
     /// The lease cannot be written.
     async fn begin_session(&self, repository: &RepositoryName) -> Result<Box<dyn PushSession>>;
+}
+
+/// How many blobs a place takes at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intake {
+    /// Several.
+    SideBySide,
+    /// One after the other, because it is written in order: the next waits until one is committed or given up.
+    InOrder,
 }
 
 /// A lease on what a push needs; ends when it is finished or dropped.

@@ -21,7 +21,7 @@ use super::view::View;
 use super::well::{Means, Wells};
 use super::{Destination, Error, Journals, Options, Source, TransferPlan, TransferReport};
 use crate::progress::{BlobId, Progress};
-use crate::registry::Identity;
+use crate::registry::{Identity, ImageDestination, Intake};
 
 /// How many images of one command are worked on at once.
 const IMAGES_AT_ONCE: usize = 4;
@@ -129,7 +129,10 @@ impl Engine {
     ) {
         // By number: over references the compiler cannot see that the whole can move between threads.
         let copy = |number: usize| async move { (number, self.copy_job(&jobs[number]).await) };
-        let mut results = stream::iter(0..jobs.len()).map(copy).buffered(IMAGES_AT_ONCE);
+        let in_order = |destination: &Destination| destination.registry.intake() == Intake::InOrder;
+        // What is written in order is written in the same order every time.
+        let at_once = if jobs.iter().flat_map(|job| &job.destinations).any(in_order) { 1 } else { IMAGES_AT_ONCE };
+        let mut results = stream::iter(0..jobs.len()).map(copy).buffered(at_once);
         while let Some((number, results)) = results.next().await {
             for (destination, result) in jobs[number].destinations.iter().zip(results) {
                 ended(&jobs[number], destination, result);
@@ -146,12 +149,20 @@ impl Engine {
         join_all(tracks.into_iter().map(|track| track.copy(&job.options))).await
     }
 
+    /// How many blobs may travel to a place at once.
+    pub(super) fn at_once(&self, place: &dyn ImageDestination) -> usize {
+        match place.intake() {
+            Intake::SideBySide => self.settings.concurrency,
+            Intake::InOrder => 1,
+        }
+    }
+
     /// Waits until one more blob may travel to `place`.
-    pub(super) async fn permit(&self, place: &Identity) -> Option<OwnedSemaphorePermit> {
+    pub(super) async fn permit(&self, place: &dyn ImageDestination) -> Option<OwnedSemaphorePermit> {
         let permits = {
             let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
-            let fresh = || Arc::new(Semaphore::new(self.settings.concurrency));
-            Arc::clone(permits.entry(place.clone()).or_insert_with(fresh))
+            let fresh = || Arc::new(Semaphore::new(self.at_once(place)));
+            Arc::clone(permits.entry(place.identity().clone()).or_insert_with(fresh))
         };
         // Nothing closes the semaphore.
         permits.acquire_owned().await.ok()

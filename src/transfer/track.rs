@@ -107,8 +107,9 @@ impl<'a> Track<'a> {
         let mut waiting = plan.blobs.iter();
         let mut travelling = FuturesUnordered::new();
         let mut tallies = BlobTallies::default();
+        let at_once = self.engine.at_once(&*plan.destination.registry);
         loop {
-            while travelling.len() < self.engine.settings.concurrency
+            while travelling.len() < at_once
                 && let Some(blob) = waiting.next()
             {
                 travelling.push(self.blob(plan, blob));
@@ -135,7 +136,7 @@ impl<'a> Track<'a> {
         if homes.contains(&destination.repository) {
             return Ok(Delivered { arrival: Arrival::Present, reads: Reads::Once });
         }
-        let _permit = self.engine.permit(destination.registry.identity()).await;
+        let _permit = self.engine.permit(&*destination.registry).await;
         let from = homes.first().or(plan.mount_from());
         let record = self.journal(plan, blob).await.map(|journal| journal as &dyn Record);
         let delivery = Delivery { engine: self.engine, source: &plan.source, destination, blob, id, record };
@@ -166,7 +167,7 @@ impl<'a> Track<'a> {
 
     async fn push(&self, plan: &TransferPlan, step: &ManifestStep) -> registry::Result<()> {
         let destination = &plan.destination;
-        let _permit = self.engine.permit(destination.registry.identity()).await;
+        let _permit = self.engine.permit(&*destination.registry).await;
         let (repository, condition) = (&destination.repository, plan.condition(step));
         destination.registry.push_manifest(repository, &step.manifest, &step.tags, condition).await?;
         self.engine.progress.observe(&Event::ManifestPushed { digest: step.manifest.digest().clone() });
