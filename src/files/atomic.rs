@@ -71,13 +71,13 @@ pub fn create_directories(disk: &dyn Disk, path: &Path) -> Result<(), FileError>
     Ok(())
 }
 
-fn parent(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// A file beside `path` that nobody else writes. Its name is one of a few, so that what a killed process left
 /// is met by the next that writes the same, without a look at all the directory.
-fn temporary_file(disk: &dyn Disk, path: &Path, access: Access) -> io::Result<(PathBuf, Box<dyn DiskFile>)> {
+pub(super) fn temporary_file(disk: &dyn Disk, path: &Path, access: Access) -> io::Result<(PathBuf, Box<dyn DiskFile>)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     for place in 0..PLACES {
         let temporary = path.with_file_name(format!(".{name}.{place}.tmp"));

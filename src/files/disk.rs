@@ -1,7 +1,7 @@
 //! The few operations on a disk that durable state is made of.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use super::{Access, held};
@@ -60,6 +60,12 @@ pub trait DiskFile: Send {
     /// What the system says; how much was written is unknown then.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 
+    /// Takes back what was written behind the first `length` bytes, so that the next ones follow those.
+    ///
+    /// # Errors
+    /// What the system says; what the file holds is unknown then.
+    fn cut(&mut self, length: u64) -> io::Result<()>;
+
     /// Makes what was written durable.
     ///
     /// # Errors
@@ -109,6 +115,11 @@ impl Disk for LocalDisk {
 impl DiskFile for File {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_all(bytes)
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)?;
+        self.seek(SeekFrom::Start(length)).map(drop)
     }
 
     fn sync(&mut self) -> io::Result<()> {

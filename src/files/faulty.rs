@@ -112,6 +112,11 @@ impl DiskFile for FaultyFile {
         self.file.write(bytes)
     }
 
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.disk.call()?;
+        self.file.cut(length)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.disk.call()
     }

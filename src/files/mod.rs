@@ -2,7 +2,7 @@
 //!
 //! Everything that tranship keeps (configuration, vault file, kept tokens, store, journal) is written through
 //! [`Disk`], so that a test can make the Nth call fail. Nothing here knows what it keeps. The configuration,
-//! the credentials, the client's memory and the store use it.
+//! the credentials, the client's memory, the store and archives use it.
 
 mod atomic;
 mod disk;
@@ -13,6 +13,7 @@ mod kept;
 mod lock;
 mod places;
 mod read;
+mod replacement;
 mod scratch;
 
 pub use atomic::{Access, create_directories, unused_word, write_atomically};
@@ -23,6 +24,7 @@ pub use kept::KeptFile;
 pub use lock::{Claim, Lock, LockError, Sharing};
 pub use places::{Places, PlacesError};
 pub use read::{is_vacant, open_regular, read_following_links, read_regular};
+pub use replacement::Replacement;
 pub use scratch::Scratch;
 
 use std::io;
