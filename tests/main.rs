@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod archives;
 mod authentication;
 mod budgets;
 mod completion;

@@ -10,7 +10,7 @@ use crate::registry::{Error, ErrorKind, Result};
 pub(super) const BATCH: usize = 512 * 1024;
 
 /// What takes bytes where waiting holds up nothing else.
-pub(super) trait Sink: Send + 'static {
+pub trait Sink: Send + 'static {
     /// Takes the next bytes. Blocks the thread.
     ///
     /// # Errors
@@ -19,7 +19,7 @@ pub(super) trait Sink: Send + 'static {
 }
 
 /// A sink, with the bytes that it has not taken yet.
-pub(super) struct Batches<T> {
+pub struct Batches<T> {
     stage: Stage<T>,
     pending: Vec<Bytes>,
     pending_bytes: usize,
@@ -36,7 +36,9 @@ enum Stage<T> {
 }
 
 impl<T: Sink> Batches<T> {
-    pub(super) const fn new(sink: Box<T>) -> Self {
+    /// A sink that has taken nothing.
+    #[must_use]
+    pub const fn new(sink: Box<T>) -> Self {
         Self { stage: Stage::Idle(sink), pending: Vec::new(), pending_bytes: 0 }
     }
 
@@ -44,7 +46,7 @@ impl<T: Sink> Batches<T> {
     ///
     /// # Errors
     /// An earlier batch was not taken.
-    pub(super) async fn write(&mut self, piece: Bytes) -> Result<()> {
+    pub async fn write(&mut self, piece: Bytes) -> Result<()> {
         self.pending_bytes += piece.len();
         self.pending.push(piece);
         if self.pending_bytes < BATCH {
@@ -63,7 +65,7 @@ impl<T: Sink> Batches<T> {
     ///
     /// # Errors
     /// An earlier batch was not taken.
-    pub(super) async fn end(&mut self) -> Result<(Box<T>, Vec<Bytes>)> {
+    pub async fn end(&mut self) -> Result<(Box<T>, Vec<Bytes>)> {
         Ok((self.settle().await?, self.take_pending()))
     }
 

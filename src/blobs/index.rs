@@ -18,11 +18,13 @@ use crate::registry::{Error, ErrorKind, Result};
 /// The annotation that names an image in `index.json`.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation that containerd and docker put the full name into, beside a bare tag in [`REF_NAME`].
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
+pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// The longest `index.json` that is read: some 300,000 images.
-const MAX_INDEX_BYTES: u64 = 128 * 1024 * 1024;
+pub const MAX_INDEX_BYTES: u64 = 128 * 1024 * 1024;
 /// The content of `oci-layout`.
-const LAYOUT_VERSION: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+pub const LAYOUT_VERSION: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+/// The longest `oci-layout` that is read.
+pub const MAX_MARKER_BYTES: u64 = 4096;
 /// How long another process may take to write `index.json`.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -79,10 +81,16 @@ impl Entry {
         self.descriptor.annotations.get(REF_NAME).map(String::as_str)
     }
 
+    /// The full name that containerd and docker gave it.
+    #[must_use]
+    pub fn full_name(&self) -> Option<&str> {
+        self.descriptor.annotations.get(CONTAINERD_NAME).map(String::as_str)
+    }
+
     /// Whether it goes by `name`, also where only containerd's annotation says so.
     #[must_use]
     pub fn goes_by(&self, name: &str) -> bool {
-        self.name() == Some(name) || self.descriptor.annotations.get(CONTAINERD_NAME).is_some_and(|own| own == name)
+        self.name() == Some(name) || self.full_name() == Some(name)
     }
 }
 
@@ -126,7 +134,21 @@ impl Index {
         self.entries.retain(keep);
     }
 
-    fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+    /// Puts an image in under a full reference, in the annotations of both schools, in place of what has that name.
+    ///
+    /// # Errors
+    /// As [`Index::put`].
+    pub fn put_reference(&mut self, reference: &str, manifest: &Descriptor) -> Result<()> {
+        let mut noted = manifest.clone();
+        noted.annotations.insert(CONTAINERD_NAME.to_owned(), reference.to_owned());
+        self.put(Some(reference), &noted)
+    }
+
+    /// Reads the text of an `index.json`.
+    ///
+    /// # Errors
+    /// It is no JSON, or not that of an index.
+    pub fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
         let mut others: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(bytes)?;
         let manifests = others.remove("manifests");
         let entries = match &manifests {
@@ -136,7 +158,11 @@ impl Index {
         Ok(Self { others, entries })
     }
 
-    fn bytes(&self) -> Result<Vec<u8>> {
+    /// The text of it.
+    ///
+    /// # Errors
+    /// `Storage` where it cannot be written as JSON.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
         let mut document = self.others.clone();
         let raws: Vec<&RawValue> = self.entries.iter().map(|entry| &*entry.raw).collect();
         document.insert("manifests".to_owned(), to_raw_value(&raws).map_err(unwritable)?);
@@ -180,15 +206,23 @@ pub fn prepare(disk: &dyn Disk, root: &Path) -> Result<()> {
 /// `NotFound` where it does not; `Unsupported` where the version is another; `Storage`.
 pub fn check(root: &Path) -> Result<()> {
     let path = root.join("oci-layout");
-    let Some(bytes) = files::read_regular(&path, 4096).map_err(storage)? else {
+    let Some(bytes) = files::read_regular(&path, MAX_MARKER_BYTES).map_err(storage)? else {
         let message = format!("{} is no OCI image layout: there is no oci-layout file", root.display());
         return Err(Error::new(ErrorKind::NotFound, message));
     };
-    let known = serde_json::from_slice::<Marker>(&bytes).is_ok_and(|marker| marker.version.starts_with("1."));
+    check_marker(&bytes, &path.display().to_string())
+}
+
+/// Sees to it that the text of an `oci-layout`, which is shown as `place`, is of a version that is known here.
+///
+/// # Errors
+/// `Unsupported` where the version is another.
+pub fn check_marker(text: &[u8], place: &str) -> Result<()> {
+    let known = serde_json::from_slice::<Marker>(text).is_ok_and(|marker| marker.version.starts_with("1."));
     if known {
         return Ok(());
     }
-    let message = format!("{} does not say that this is an OCI image layout of version 1", path.display());
+    let message = format!("{place} does not say that this is an OCI image layout of version 1");
     Err(Error::new(ErrorKind::Unsupported, message))
 }
 

@@ -1,7 +1,7 @@
 //! Content on this computer's disk, as an OCI image layout keeps it (image-spec image-layout.md): files that are
 //! named by their digest, and the `index.json` that names images among them.
 //!
-//! The one place where blob files are read and written. The store and the layout archive use it; what belongs to
+//! The one place where blob files are read and written. The store and the archives in directories use it; what belongs to
 //! which repository is the store's business, which image is meant is the archive's.
 
 mod batches;
@@ -22,9 +22,14 @@ use crate::files::{self, Disk, FileError, LockError};
 use crate::image::{Descriptor, Digest, MAX_MANIFEST_BYTES};
 use crate::registry::{Error, ErrorKind, Remedy, Result};
 
+pub use batches::{Batches, Sink};
 pub use incoming::{Incoming, Inflow};
-pub use index::{Entry, Index, REF_NAME, check, prepare, read_index, update_index};
+pub use index::{
+    CONTAINERD_NAME, Entry, Index, LAYOUT_VERSION, MAX_INDEX_BYTES, MAX_MARKER_BYTES, REF_NAME, check, check_marker,
+    prepare, read_index, update_index,
+};
 pub use partial::PartialBlob;
+pub use read::read_ahead;
 pub use write::{BlobBegun, BlobWrite};
 
 /// The directory `blobs` of a layout, and `uploads` beside it for what is on its way there.
@@ -33,21 +38,40 @@ pub use write::{BlobBegun, BlobWrite};
 #[derive(Clone)]
 pub struct BlobDirectory {
     root: Arc<Path>,
+    names: Names,
     disk: Arc<dyn Disk>,
     resting: Arc<incoming::Resting>,
+}
+
+/// How the files of blobs are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    /// `blobs/ALGORITHM/HEX`, as in a layout.
+    Layout,
+    /// `HEX`, as in a plain directory.
+    Flat,
 }
 
 impl BlobDirectory {
     /// The blobs of the layout at `root`, whether or not anything is there yet.
     #[must_use]
     pub fn new(root: &Path, disk: Arc<dyn Disk>) -> Self {
-        Self { root: root.into(), disk, resting: Arc::default() }
+        Self { root: root.into(), names: Names::Layout, disk, resting: Arc::default() }
+    }
+
+    /// The blobs that lie in `root` itself, each named by the hex of its digest.
+    #[must_use]
+    pub fn flat(root: &Path, disk: Arc<dyn Disk>) -> Self {
+        Self { names: Names::Flat, ..Self::new(root, disk) }
     }
 
     /// The file of a blob. A digest is safe in a path, because its type holds nothing else than hex.
     #[must_use]
     pub fn path(&self, digest: &Digest) -> PathBuf {
-        self.root.join("blobs").join(digest.algorithm().word()).join(digest.hex())
+        match self.names {
+            Names::Layout => self.root.join("blobs").join(digest.algorithm().word()).join(digest.hex()),
+            Names::Flat => self.root.join(digest.hex()),
+        }
     }
 
     /// Whether a file of the right length has the blob's name. Whether its content is right is not looked at.

@@ -1,7 +1,7 @@
 //! Reading a blob file: from any byte on, in big pieces, one of them ahead of the reader.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read, Seek as _, SeekFrom};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -24,17 +24,7 @@ impl BlobDirectory {
     pub async fn open(&self, blob: &Descriptor, range: ByteRange) -> Result<BlobReader> {
         let (directory, blob) = (self.clone(), blob.clone());
         let (file, left) = blocking(move || directory.open_at(&blob, range)).await?;
-        let ahead = next(file, left);
-        Ok(BlobReader::new(
-            range.from,
-            stream::try_unfold(ahead, |ahead| async move {
-                let (piece, file, left) = ahead.await.map_err(lost)??;
-                if piece.is_empty() {
-                    return Ok(None);
-                }
-                Ok(Some((piece, next(file, left))))
-            }),
-        ))
+        Ok(read_ahead(range.from, file, left))
     }
 
     /// Whether a blob is there with the right content. A file that has its name and other content is removed, so
@@ -81,18 +71,33 @@ impl BlobDirectory {
     }
 }
 
+/// The next `left` bytes of `content`, which is byte `start` of a blob and what follows it.
+pub fn read_ahead<R: Read + Send + 'static>(start: u64, content: R, left: u64) -> BlobReader {
+    let ahead = next(content, left);
+    BlobReader::new(
+        start,
+        stream::try_unfold(ahead, |ahead| async move {
+            let (piece, content, left) = ahead.await.map_err(lost)??;
+            if piece.is_empty() {
+                return Ok(None);
+            }
+            Ok(Some((piece, next(content, left))))
+        }),
+    )
+}
+
 /// Begins to read the next piece of the `left` bytes that are still wanted; an empty one is the end.
-fn next(file: File, left: u64) -> JoinHandle<Result<(Bytes, File, u64)>> {
+fn next<R: Read + Send + 'static>(mut content: R, left: u64) -> JoinHandle<Result<(Bytes, R, u64)>> {
     tokio::task::spawn_blocking(move || {
         let wanted = left.min(PIECE);
         let mut piece = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
-        (&file)
+        (&mut content)
             .take(wanted)
             .read_to_end(&mut piece)
             .map_err(|error| Error::new(ErrorKind::Storage, "a blob cannot be read").caused_by(error))?;
         if (piece.len() as u64) < wanted {
             return Err(Error::new(ErrorKind::Corrupt, "a blob became shorter while it was read"));
         }
-        Ok((piece.into(), file, left - wanted))
+        Ok((piece.into(), content, left - wanted))
     })
 }

@@ -106,18 +106,14 @@ fn choose(root: &RawManifest, wanted: Option<&Platform>) -> Result<Option<Descri
     };
     let Some(wanted) = wanted else {
         let images = || offered().filter(|child| !child.platform.as_ref().is_some_and(Platform::is_unknown));
-        return Ok(this_machine().and_then(|platform| fits(&platform)).or_else(|| images().next().cloned()));
+        return Ok(Platform::of_this_machine()
+            .and_then(|platform| fits(&platform))
+            .or_else(|| images().next().cloned()));
     };
     fits(wanted).map(Some).ok_or_else(|| {
         let platforms: Vec<String> = offered().filter_map(|c| c.platform.as_ref()).map(ToString::to_string).collect();
         absent(format!("there is no image for {wanted}; there are {}", platforms.join(", ").escape_debug()))
     })
-}
-
-/// The platform that containers on this machine run as.
-fn this_machine() -> Option<Platform> {
-    let os = if std::env::consts::OS == "windows" { "windows" } else { "linux" };
-    format!("{os}/{}", std::env::consts::ARCH).parse().ok()
 }
 
 async fn config_of(source: &Source, image: &ImageManifest) -> Result<(Option<ImageConfig>, Option<Bytes>), Error> {

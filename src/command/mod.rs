@@ -14,6 +14,8 @@ mod htpasswd;
 mod images;
 mod input;
 mod inspect;
+mod kept;
+mod load;
 mod login;
 mod logout;
 mod man;
@@ -23,6 +25,7 @@ mod push;
 mod registry;
 mod repositories;
 mod resolve;
+mod save;
 mod secret;
 mod serve;
 mod settings;
@@ -105,6 +108,10 @@ pub(crate) enum Command {
     Delete(delete::DeleteArgs),
     /// List the images at home
     Images(images::ImagesArgs),
+    /// Write images into one archive that docker and podman load
+    Save(save::SaveArgs),
+    /// Bring the images of an archive home
+    Load(load::LoadArgs),
     /// List and clean up what is kept of interrupted transfers
     #[command(subcommand)]
     Transfers(transfers::TransfersCommand),
@@ -168,6 +175,8 @@ impl Command {
             Self::Tag(args) => tag::run(args, session).await,
             Self::Delete(args) => delete::run(args, session).await,
             Self::Images(args) => images::run(args, session).await,
+            Self::Save(args) => save::run(args, session).await,
+            Self::Load(args) => load::run(args, session).await,
             Self::Transfers(command) => transfers::run(command, session).await,
             Self::Registry(command) => registry::run(command, session).await,
             Self::Settings(command) => settings::run(command, session),

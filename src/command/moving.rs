@@ -65,6 +65,16 @@ impl<'a> Moves<'a> {
         self.failures.push(CommandError::new(format!("cannot {} `{}`", self.verb, image.escape_debug()), error));
     }
 
+    /// Whether something could not even be opened.
+    pub(super) fn have_failed(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
+    /// What the command comes to where none of it is done because of what failed.
+    pub(super) fn given_up(self) -> Outcome {
+        Moved { images: Vec::new(), failures: self.failures }.outcome()
+    }
+
     /// Carries all of them out.
     pub(super) async fn run(mut self) -> Result<Moved, CommandError> {
         let settings = self.session.config().map_err(cannot(self.verb))?.settings.concurrency;
@@ -117,6 +127,16 @@ impl Moved {
     /// The digest of what was moved; of the first where there are several.
     pub(super) fn digest(&self) -> Option<&Digest> {
         self.images.first().map(|image| &image.digest)
+    }
+
+    /// Whether something was not moved.
+    pub(super) fn have_failed(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
+    /// What the command comes to where what was moved counts for nothing without the rest.
+    pub(super) fn given_up(self) -> Outcome {
+        Self { images: Vec::new(), ..self }.outcome()
     }
 
     /// What the command came to.

@@ -3,9 +3,10 @@
 use clap::Args;
 
 use super::flags::{ContentFlags, RegistryFlags};
+use super::kept::kept;
 use super::moving::{Moves, options};
 use super::{CommandResult, cannot};
-use crate::image::{ImageReference, Location, Naming, RepositoryName, Selector, StoreSelector, Tag};
+use crate::image::{Location, Selector, StoreSelector};
 use crate::session::{Access, Session, SessionError};
 use crate::transfer::{Clobber, Source};
 
@@ -54,34 +55,6 @@ pub(super) async fn run(args: PushArgs, session: &Session) -> CommandResult {
     let mut moves = Moves::new(session, "push");
     moves.add_each(&source, &destinations, &args.registry.access(), &options).await;
     if args.dry_run { moves.outline().await } else { Ok(moves.run().await?.outcome()) }
-}
-
-/// Where the store has an image that is named as in its registry, or as `tranship images` lists it.
-async fn kept(text: &str, session: &Session) -> Result<Location, SessionError> {
-    let listed = Location::parse(&format!("store:{text}"), &Naming::default());
-    let at_home = match session.location(text) {
-        Ok(Location::Registry(reference)) => home_of(&reference)?,
-        Ok(other) => return Ok(other),
-        Err(error) => return listed.map_err(|_| error),
-    };
-    match listed {
-        Ok(listed) if !is_there(&at_home, session).await? && is_there(&listed, session).await? => Ok(listed),
-        _ => Ok(at_home),
-    }
-}
-
-/// Where an image of a registry stands in the store.
-fn home_of(reference: &ImageReference) -> Result<Location, SessionError> {
-    let selector = match (reference.digest(), reference.tag()) {
-        (Some(digest), tag) => StoreSelector::Digest(digest.clone(), tag.cloned()),
-        (None, tag) => StoreSelector::Tag(tag.cloned().unwrap_or_else(Tag::latest)),
-    };
-    Ok(Location::Store { repository: RepositoryName::at_home(&reference.registry, &reference.repository)?, selector })
-}
-
-async fn is_there(location: &Location, session: &Session) -> Result<bool, SessionError> {
-    let source = session.source(location, &Access::default()).await?;
-    Ok(source.registry.resolve(&source.repository, &source.selector).await?.is_some())
 }
 
 /// The registry in the name of an image of the store. What goes by its digest gets no tag there.

@@ -67,7 +67,7 @@ pub(super) fn missing(location: &Location) -> Error {
             let repository = format!("{}/{}", reference.registry, reference.repository);
             error.at(reference.registry.to_string()).with_remedy(Remedy::ListTags(repository))
         }
-        Location::Store { .. } | Location::Layout { .. } => {
+        Location::Store { .. } | Location::Layout { .. } | Location::Archive { .. } | Location::Directory(_) => {
             error.with_remedy(Remedy::Other("see what the store holds: `tranship images`".to_owned()))
         }
     }

@@ -8,8 +8,10 @@ use super::{Digest, DigestPrefix, ImageReference, Naming, ReferenceError, Reposi
 
 /// The kinds of place that other tools know and this program does not. Nobody who writes one means an image of
 /// that name with a tag.
-const FOREIGN_KINDS: [&str; 7] =
-    ["containers-storage", "dir", "docker-archive", "docker-daemon", "oci-archive", "sif", "stream"];
+const FOREIGN_KINDS: [&str; 4] = ["containers-storage", "docker-daemon", "sif", "stream"];
+
+/// What a hint says of the kinds that are.
+const KNOWN_KINDS: &str = "the kinds are `docker://`, `store:`, `oci:`, `oci-archive:`, `docker-archive:` and `dir:`";
 
 /// Where an image is, or is to be. Closed data; what can be done there is behaviour of the `registry` traits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,63 @@ pub enum Location {
         /// Which image of it.
         selector: LayoutSelector,
     },
+    /// `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:REFERENCE]`: images in one tar.
+    Archive {
+        /// In which form the images are there.
+        form: ArchiveForm,
+        /// The tar.
+        file: ArchiveFile,
+        /// Which image of it.
+        selector: LayoutSelector,
+    },
+    /// `dir:DIR`: one image in a plain directory, as skopeo writes it.
+    Directory(PathBuf),
+}
+
+/// In which form images are in an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ArchiveForm {
+    /// An OCI image layout.
+    Oci,
+    /// What `docker save` writes: a `manifest.json` that names files, and since docker 25 a layout beside it.
+    Docker,
+}
+
+impl ArchiveForm {
+    /// The word of the location's kind.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Oci => "oci-archive",
+            Self::Docker => "docker-archive",
+        }
+    }
+}
+
+/// The tar of an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ArchiveFile {
+    /// A file.
+    Path(PathBuf),
+    /// `-`: standard input, or standard output.
+    Standard,
+}
+
+impl ArchiveFile {
+    /// The file that a word means; `-` is standard input or output.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        if text == "-" { Self::Standard } else { Self::Path(Path::new(text).to_owned()) }
+    }
+}
+
+impl fmt::Display for ArchiveFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Standard => f.write_str("-"),
+        }
+    }
 }
 
 /// What picks an image of the local store.
@@ -43,7 +102,7 @@ pub enum StoreSelector {
     Prefix(DigestPrefix),
 }
 
-/// What picks an image of a layout directory.
+/// What picks an image of a layout directory or an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LayoutSelector {
     /// The one image that it holds.
@@ -52,6 +111,8 @@ pub enum LayoutSelector {
     Name(String),
     /// By digest.
     Digest(Digest),
+    /// By its place among the images, counted from 0 (`:@N`).
+    Number(usize),
 }
 
 impl Location {
@@ -67,7 +128,19 @@ impl Location {
             return store(rest);
         }
         if let Some(rest) = text.strip_prefix("oci:") {
-            return layout(rest);
+            let (directory, selector) = within("oci", rest)?;
+            return Ok(Self::Layout { directory: Path::new(directory).to_owned(), selector });
+        }
+        if let Some(rest) = text.strip_prefix("dir:") {
+            return if rest.is_empty() { Err(LocationError::NoPlace("dir")) } else { Ok(Self::Directory(rest.into())) };
+        }
+        for form in [ArchiveForm::Oci, ArchiveForm::Docker] {
+            if let Some(rest) = text.strip_prefix(form.word()).and_then(|rest| rest.strip_prefix(':')) {
+                return archive(form, rest);
+            }
+        }
+        if text == "-" {
+            return Err(LocationError::BareDash);
         }
         if let Some((kind, rest)) = text.split_once(':').filter(|(kind, _)| FOREIGN_KINDS.contains(kind)) {
             return Err(LocationError::Kind { kind: kind.to_owned(), rest: rest.to_owned() });
@@ -81,8 +154,9 @@ impl Location {
         match self {
             Self::Registry(reference) => reference.digest(),
             Self::Store { selector: StoreSelector::Digest(digest, _), .. }
-            | Self::Layout { selector: LayoutSelector::Digest(digest), .. } => Some(digest),
-            Self::Store { .. } | Self::Layout { .. } => None,
+            | Self::Layout { selector: LayoutSelector::Digest(digest), .. }
+            | Self::Archive { selector: LayoutSelector::Digest(digest), .. } => Some(digest),
+            Self::Store { .. } | Self::Layout { .. } | Self::Archive { .. } | Self::Directory(_) => None,
         }
     }
 }
@@ -101,7 +175,21 @@ fn store(text: &str) -> Result<Location, LocationError> {
     Ok(Location::Store { repository, selector })
 }
 
-fn layout(text: &str) -> Result<Location, LocationError> {
+/// An archive. The name of an image of docker's is a reference, a short one completed as docker does.
+fn archive(form: ArchiveForm, text: &str) -> Result<Location, LocationError> {
+    let (file, selector) = within(form.word(), text)?;
+    let selector = match selector {
+        LayoutSelector::Name(name) if form == ArchiveForm::Docker => {
+            LayoutSelector::Name(ImageReference::parse(&name, &Naming::of_docker())?.to_string())
+        }
+        other => other,
+    };
+    Ok(Location::Archive { form, file: ArchiveFile::new(file), selector })
+}
+
+/// Splits what stands behind `kind:` into a path and what picks an image there.
+fn within<'t>(kind: &'static str, text: &'t str) -> Result<(&'t str, LayoutSelector), LocationError> {
+    let written = || format!("{kind}:{text}");
     let (place, digest) = match text.rsplit_once('@') {
         Some((place, digest)) if is_like_digest(digest) => (place, Some(digest)),
         _ => (text, None),
@@ -115,21 +203,22 @@ fn layout(text: &str) -> Result<Location, LocationError> {
     };
     let selector = match (name, digest) {
         (None, None) => LayoutSelector::Only,
-        (Some(""), _) => return Err(LocationError::EmptyName(text.to_owned())),
-        (Some(name), None) => LayoutSelector::Name(name.to_owned()),
+        (Some(""), _) => return Err(LocationError::EmptyName(written())),
+        (Some(name), None) => match name.strip_prefix('@') {
+            Some(number) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                LayoutSelector::Number(number.parse().map_err(|_| LocationError::Number(written()))?)
+            }
+            _ => LayoutSelector::Name(name.to_owned()),
+        },
         (None, Some(digest)) => LayoutSelector::Digest(digest.parse().map_err(ReferenceError::from)?),
-        (Some(_), Some(_)) => return Err(LocationError::NameAndDigest(text.to_owned())),
+        (Some(_), Some(_)) => return Err(LocationError::NameAndDigest(written())),
     };
-    Ok(Location::Layout { directory: directory_of(directory)?, selector })
+    if directory.is_empty() { Err(LocationError::NoPlace(kind)) } else { Ok((directory, selector)) }
 }
 
 /// Whether a digest is meant, right or wrong; a directory or a name may hold an `@` as well.
 fn is_like_digest(text: &str) -> bool {
     text.starts_with("sha256:") || text.starts_with("sha512:")
-}
-
-fn directory_of(text: &str) -> Result<PathBuf, LocationError> {
-    if text.is_empty() { Err(LocationError::NoDirectory) } else { Ok(Path::new(text).to_owned()) }
 }
 
 impl fmt::Display for Location {
@@ -142,14 +231,21 @@ impl fmt::Display for Location {
                 StoreSelector::Digest(digest, Some(tag)) => write!(f, "store:{repository}:{tag}@{digest}"),
                 StoreSelector::Prefix(prefix) => write!(f, "store:{repository}@{prefix}"),
             },
-            Self::Layout { directory, selector } => {
-                write!(f, "oci:{}", directory.display())?;
-                match selector {
-                    LayoutSelector::Only => Ok(()),
-                    LayoutSelector::Name(name) => write!(f, ":{name}"),
-                    LayoutSelector::Digest(digest) => write!(f, "@{digest}"),
-                }
-            }
+            Self::Layout { directory, selector } => write!(f, "oci:{}{selector}", directory.display()),
+            Self::Archive { form, file, selector } => write!(f, "{}:{file}{selector}", form.word()),
+            Self::Directory(directory) => write!(f, "dir:{}", directory.display()),
+        }
+    }
+}
+
+impl fmt::Display for LayoutSelector {
+    /// As it stands behind the place.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Only => Ok(()),
+            Self::Name(name) => write!(f, ":{name}"),
+            Self::Digest(digest) => write!(f, "@{digest}"),
+            Self::Number(number) => write!(f, ":@{number}"),
         }
     }
 }
@@ -161,22 +257,28 @@ pub enum LocationError {
     #[error(transparent)]
     Reference(#[from] ReferenceError),
     /// A kind of place that is not known here.
-    #[error("`{kind}:` is not a kind of place that is known here; `docker://`, `store:` and `oci:` are")]
+    #[error("`{kind}:` is not a kind of place that is known here")]
     Kind {
         /// What stands before the colon.
         kind: String,
         /// What stands behind it.
         rest: String,
     },
-    /// `oci:` without a directory.
-    #[error("`oci:` needs a directory, as in `oci:DIR:NAME`")]
-    NoDirectory,
+    /// `oci:` and its like without a directory or a file.
+    #[error("`{0}:` needs a {what}", what = if .0.ends_with("archive") { "file" } else { "directory" })]
+    NoPlace(&'static str),
     /// `oci:DIR:NAME@DIGEST`, where either would do.
-    #[error("`oci:{}` picks an image by name and by digest; write one of them", .0.escape_debug())]
+    #[error("`{}` picks an image by name and by digest; write one of them", .0.escape_debug())]
     NameAndDigest(String),
     /// `oci:DIR:` without a name.
-    #[error("the image name behind `oci:{}` is empty", .0.escape_debug())]
+    #[error("the image name behind `{}` is empty", .0.escape_debug())]
     EmptyName(String),
+    /// `oci-archive:FILE:@N` with a number that nothing has.
+    #[error("the number of an image behind `{}` is too big", .0.escape_debug())]
+    Number(String),
+    /// `-` alone.
+    #[error("`-` does not say in which form the image comes or goes")]
+    BareDash,
 }
 
 impl LocationError {
@@ -186,10 +288,16 @@ impl LocationError {
         match self {
             Self::Reference(error) => error.hint(),
             Self::Kind { kind, rest } => Some(format!(
-                "if an image of the name `{kind}` is meant, write `docker://{kind}:{}`",
+                "{KNOWN_KINDS}; if an image of the name `{kind}` is meant, write `docker://{kind}:{}`",
                 rest.escape_debug()
             )),
-            Self::NoDirectory | Self::EmptyName(_) | Self::NameAndDigest(_) => None,
+            Self::NoPlace("oci") => Some("write `oci:DIR` or `oci:DIR:NAME`".to_owned()),
+            Self::NoPlace("docker-archive") => {
+                Some("write `docker-archive:FILE` or `docker-archive:FILE:REFERENCE`".to_owned())
+            }
+            Self::NoPlace("oci-archive") => Some("write `oci-archive:FILE` or `oci-archive:FILE:NAME`".to_owned()),
+            Self::BareDash => Some("write `oci-archive:-` or `docker-archive:-`".to_owned()),
+            Self::NoPlace(_) | Self::EmptyName(_) | Self::NameAndDigest(_) | Self::Number(_) => None,
         }
     }
 }
@@ -220,6 +328,13 @@ mod tests {
             format!("oci:C:\\images@{digest}"),
             "oci:a@b:v1".to_owned(),
             "oci:dir:team@home".to_owned(),
+            "oci:dir:@3".to_owned(),
+            "oci-archive:app.tar".to_owned(),
+            "oci-archive:-:v1".to_owned(),
+            format!("oci-archive:C:\\app.tar@{digest}"),
+            "docker-archive:app.tar:docker.io/library/alpine:3".to_owned(),
+            "docker-archive:/a/app.tar:@0".to_owned(),
+            "dir:/a/b:c".to_owned(),
         ] {
             assert_eq!(show(&text), text);
         }
@@ -231,13 +346,23 @@ mod tests {
         assert_eq!(show("docker://dir:1.0"), "docker.io/library/dir:1.0");
         assert_eq!(show("oci"), "docker.io/library/oci:latest");
         assert_eq!(show("store:alpine"), "store:alpine:latest");
+        // As docker completes it, whatever is configured here.
+        assert_eq!(show("docker-archive:f:alpine"), "docker-archive:f:docker.io/library/alpine:latest");
+        assert_eq!(show("docker-archive:f:team/a:1"), "docker-archive:f:docker.io/team/a:1");
     }
 
     #[test]
     fn bad_locations_name_the_part() {
         for (text, part) in [
-            ("docker-archive:app.tar", "`docker-archive:` is not a kind of place"),
-            ("dir:x", "`dir:` is not a kind of place"),
+            ("docker-daemon:app", "`docker-daemon:` is not a kind of place"),
+            ("sif:x", "`sif:` is not a kind of place"),
+            ("dir:", "`dir:` needs a directory"),
+            ("oci-archive:", "`oci-archive:` needs a file"),
+            ("docker-archive::v1", "`docker-archive:` needs a file"),
+            ("docker-archive:f:A", "`A` cannot stand"),
+            (&format!("docker-archive:f:a@{}", Digest::of(b"")), "write one of them"),
+            ("oci-archive:f:@99999999999999999999999", "too big"),
+            ("-", "does not say in which form"),
             ("oci:", "needs a directory"),
             ("oci::v1", "needs a directory"),
             ("oci:dir:", "is empty"),

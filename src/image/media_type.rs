@@ -3,8 +3,8 @@
 use std::fmt;
 
 use oci_distribution::manifest::{
-    IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE, IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE,
-    OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
+    IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_LAYER_TAR_MEDIA_TYPE,
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
 };
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,18 @@ impl MediaType {
     #[must_use]
     pub fn oci_config() -> Self {
         Self::new(IMAGE_CONFIG_MEDIA_TYPE)
+    }
+
+    /// The config of an image of docker's.
+    #[must_use]
+    pub fn docker_config() -> Self {
+        Self::new(IMAGE_DOCKER_CONFIG_MEDIA_TYPE)
+    }
+
+    /// A layer of an image of docker's that is not compressed.
+    #[must_use]
+    pub fn docker_layer() -> Self {
+        Self::new(IMAGE_DOCKER_LAYER_TAR_MEDIA_TYPE)
     }
 
     /// The type as text.

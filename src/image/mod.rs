@@ -27,7 +27,7 @@ pub use config::{ConfigError, ImageConfig};
 pub use descriptor::{Annotations, Descriptor};
 pub use digest::{Algorithm, Digest, DigestError, DigestPrefix};
 pub use hasher::{HashState, Hasher};
-pub use location::{LayoutSelector, Location, LocationError, StoreSelector};
+pub use location::{ArchiveFile, ArchiveForm, LayoutSelector, Location, LocationError, StoreSelector};
 pub use manifest::{ImageManifest, IndexManifest, MAX_MANIFEST_BYTES, Manifest, ManifestError, RawManifest, Warning};
 pub use media_type::MediaType;
 pub use platform::{Platform, PlatformError};

@@ -39,6 +39,13 @@ impl Platform {
         same && variant_fits && version_fits
     }
 
+    /// What containers on this machine run as; `None` where that has no name.
+    #[must_use]
+    pub fn of_this_machine() -> Option<Self> {
+        let os = if std::env::consts::OS == "windows" { "windows" } else { "linux" };
+        format!("{os}/{}", std::env::consts::ARCH).parse().ok()
+    }
+
     /// Whether this stands for "no platform", as attestations in an index are written.
     #[must_use]
     pub fn is_unknown(&self) -> bool {

@@ -17,6 +17,15 @@ pub struct Naming {
     pub default: Option<RegistryPath>,
 }
 
+impl Naming {
+    /// How docker completes short names: they are Docker Hub's.
+    #[must_use]
+    pub fn of_docker() -> Self {
+        let default = RegistryAddress::docker_hub();
+        Self { known: BTreeSet::new(), default: Some(RegistryPath { registry: default, path: None }) }
+    }
+}
+
 /// A registry with an optional path that is put before every repository there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryPath {

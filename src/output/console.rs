@@ -36,6 +36,9 @@ struct Shared {
 struct Results {
     out: Box<dyn Write + Send>,
     reader: Reader,
+    /// Where results go once standard output is handed out; taken then.
+    aside: Option<Box<dyn Write + Send>>,
+    terminal: bool,
 }
 
 /// Whether somebody still reads the results.
@@ -72,7 +75,12 @@ impl Console {
         Self {
             shared: Arc::new(Shared {
                 options,
-                results: Mutex::new(Results { out: streams.results, reader: Reader::There }),
+                results: Mutex::new(Results {
+                    out: streams.results,
+                    reader: Reader::There,
+                    aside: Some(streams.aside),
+                    terminal: streams.terminal,
+                }),
                 width: streams.width,
                 progress: listener(options, mode, &messages, bars.clone()),
                 messages,
@@ -146,6 +154,20 @@ impl Console {
             }
         }
         Ok(results.reader)
+    }
+
+    /// Hands standard output out for bytes that are the result themselves, such as an archive; what is still shown as
+    /// a result goes to standard error.
+    ///
+    /// # Errors
+    /// Where it is a terminal, which shows no bytes, or was handed out before.
+    pub fn take_results(&self) -> Result<Box<dyn Write + Send>, OutputError> {
+        let mut results = lock(&self.shared.results);
+        if results.terminal {
+            return Err(OutputError::Terminal);
+        }
+        let instead = results.aside.take().ok_or(OutputError::Taken)?;
+        Ok(std::mem::replace(&mut results.out, instead))
     }
 
     /// Shows an error: what could not be done in its own words, why from its sources, what to do from its hints.

@@ -39,6 +39,12 @@ pub enum OutputError {
     /// Standard output took it not, e.g. a full disk. (A reader who went away is no error.)
     #[error("standard output cannot be written")]
     Write(#[source] io::Error),
+    /// A terminal is to show bytes.
+    #[error("standard output is a terminal, which is no place for an archive")]
+    Terminal,
+    /// Two results are to go there.
+    #[error("standard output takes one archive, and another goes there already")]
+    Taken,
     /// The result has no form in the format that was asked for.
     #[error("the result has no form as {}", format.word())]
     Serialise {
@@ -51,7 +57,22 @@ pub enum OutputError {
 
 impl Failure for OutputError {
     fn kind(&self) -> FailureKind {
-        FailureKind::Failed
+        match self {
+            Self::Terminal | Self::Taken => FailureKind::Usage,
+            Self::Write(_) | Self::Serialise { .. } => FailureKind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Terminal => {
+                vec![
+                    "name a file in place of `-`, or send the output on: `… | gzip > FILE`, `… | docker load`"
+                        .to_owned(),
+                ]
+            }
+            Self::Write(_) | Self::Taken | Self::Serialise { .. } => Vec::new(),
+        }
     }
 }
 

@@ -80,6 +80,10 @@ fn is_dumb() -> bool {
 /// Where a console writes and what it knows of it; the three standard streams, or memory in tests.
 pub struct Streams {
     pub(super) results: Box<dyn Write + Send>,
+    /// Whether a terminal shows results.
+    pub(super) terminal: bool,
+    /// Where results go while something else goes to standard output.
+    pub(super) aside: Box<dyn Write + Send>,
     /// The width of the terminal that shows results, where one does.
     pub(super) width: Option<u16>,
     pub(super) messages: Box<dyn Write + Send>,
@@ -100,6 +104,8 @@ impl Streams {
         Self {
             width: results.size_checked().filter(|_| io::stdout().is_terminal()).map(|(_, columns)| columns),
             results: Box::new(io::stdout()),
+            terminal: io::stdout().is_terminal(),
+            aside: Box::new(io::stderr()),
             screen: attended.then(ProgressDrawTarget::stderr),
             colorful: messages.features().colors_supported(),
             messages: Box::new(io::stderr()),
@@ -114,6 +120,15 @@ impl Streams {
     /// Streams that are no terminal, with nobody to ask.
     #[must_use]
     pub fn plain(results: Box<dyn Write + Send>, messages: Box<dyn Write + Send>) -> Self {
-        Self { results, width: None, messages, screen: None, colorful: false, input: Input::Nobody }
+        Self {
+            results,
+            terminal: false,
+            aside: Box::new(io::sink()),
+            width: None,
+            messages,
+            screen: None,
+            colorful: false,
+            input: Input::Nobody,
+        }
     }
 }

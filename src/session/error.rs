@@ -5,6 +5,7 @@ use crate::credentials::ChooseError;
 use crate::failure::{Answer, Failure, FailureKind};
 use crate::files::PlacesError;
 use crate::image::{LocationError, NameError, ReferenceError};
+use crate::output::OutputError;
 use crate::registry;
 use crate::server::SignerError;
 
@@ -35,9 +36,17 @@ pub enum SessionError {
     /// A place cannot be opened.
     #[error(transparent)]
     Place(#[from] registry::Error),
-    /// A layout where a registry or the store is needed.
-    #[error("`{}` is a layout; a registry or the store is needed here", .0.escape_debug())]
-    Layout(String),
+    /// Standard output cannot take an archive.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// A layout, an archive or a directory where a registry or the store is needed.
+    #[error("`{}` is {what}; a registry or the store is needed here", shown.escape_debug())]
+    Files {
+        /// The place as it is shown.
+        shown: String,
+        /// What it is, with its article.
+        what: &'static str,
+    },
     /// Something at home where an image of a remote registry is needed.
     #[error("`{}` is not an image of a remote registry", .0.escape_debug())]
     NotRemote(String),
@@ -47,9 +56,20 @@ pub enum SessionError {
     /// `--to` with a digest.
     #[error("`{}` is not a name at home: REPOSITORY or REPOSITORY:TAG", .0.escape_debug())]
     HomeName(String),
+    /// An image of an archive without a name that it could have at home.
+    #[error("{}", nameless(.0.as_deref()))]
+    Nameless(Option<String>),
     /// A name in the store that begins with no registry.
     #[error("`{0}` names no registry that it could be sent to")]
     NoOrigin(String),
+}
+
+/// Why an image of an archive has no name at home.
+fn nameless(name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("`{}`, as the archive calls it, names no repository", name.escape_debug()),
+        None => "the archive has no name for it".to_owned(),
+    }
 }
 
 impl From<ChooseError> for SessionError {
@@ -66,13 +86,15 @@ impl SessionError {
             Self::Credential(error) => Some(&**error),
             Self::Place(error) => Some(error),
             Self::Signer(error) => Some(error),
+            Self::Output(error) => Some(error),
             Self::Location(_)
             | Self::Reference(_)
             | Self::Name(_)
-            | Self::Layout(_)
+            | Self::Files { .. }
             | Self::NotRemote(_)
             | Self::Truncated(_)
             | Self::HomeName(_)
+            | Self::Nameless(_)
             | Self::NoOrigin(_) => None,
         }
     }
@@ -87,8 +109,9 @@ impl Failure for SessionError {
         match self {
             Self::Location(error) => error.hint().into_iter().collect(),
             Self::Reference(error) => error.hint().into_iter().collect(),
-            Self::Layout(shown) => vec![format!("copy it there first: `tranship copy {shown} …`")],
+            Self::Files { shown, .. } => vec![format!("copy it there first: `tranship copy {shown} …`")],
             Self::NotRemote(_) => vec!["`tranship copy` brings images from any place to any place".to_owned()],
+            Self::Nameless(_) => vec!["say what it is to be called: `--to REPOSITORY:TAG`".to_owned()],
             Self::NoOrigin(name) => vec![format!("say where to: `tranship push store:{name} DST`")],
             other => other.cause().map(Failure::hints).unwrap_or_default(),
         }

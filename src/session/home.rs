@@ -1,7 +1,9 @@
 //! What images are called at home, and where an image of the home comes from.
 
 use super::{Session, SessionError};
-use crate::image::{ImageReference, Location, Naming, ReferenceError, RepositoryName, Selector, StoreSelector};
+use crate::image::{
+    ImageReference, LayoutSelector, Location, Naming, ReferenceError, RepositoryName, Selector, StoreSelector,
+};
 use crate::store::Untagged;
 
 impl Session {
@@ -33,6 +35,52 @@ impl Session {
             return Ok(Location::Registry(ImageReference::new(home.registry.clone(), repository, selector)));
         }
         Ok(Location::Store { repository, selector })
+    }
+
+    /// What an image is called in an archive for docker and podman; `None` where nothing names it.
+    #[must_use]
+    pub fn archive_name(&self, location: &Location) -> Option<String> {
+        let full = |text: &str| ImageReference::parse(text, &Naming::of_docker()).ok();
+        let reference = match location {
+            Location::Registry(reference) => Some(reference.clone()),
+            Location::Store { repository, selector } => {
+                let selector = match selector {
+                    StoreSelector::Tag(tag) | StoreSelector::Digest(_, Some(tag)) => Selector::Tag(tag.clone()),
+                    StoreSelector::Digest(_, None) | StoreSelector::Prefix(_) => return None,
+                };
+                let named = self.origin_of(repository, &selector).ok();
+                named.or_else(|| full(&format!("{repository}{}", selector.suffix())))
+            }
+            Location::Layout { selector: LayoutSelector::Name(name), .. }
+            | Location::Archive { selector: LayoutSelector::Name(name), .. }
+                if names_repository(name) =>
+            {
+                full(name)
+            }
+            Location::Layout { .. } | Location::Archive { .. } | Location::Directory(_) => None,
+        }?;
+        let tag = reference.tag()?.clone();
+        Some(ImageReference::new(reference.registry, reference.repository, Selector::Tag(tag)).to_string())
+    }
+
+    /// Where an image of an archive lands at home: under `name` where one is given, else as the archive names it, a
+    /// short name being Docker Hub's.
+    ///
+    /// # Errors
+    /// Nothing names it, or the name breaks a rule.
+    pub fn name_of_loaded(&self, named: Option<&str>, name: Option<&str>) -> Result<Location, SessionError> {
+        let reference = named.filter(|named| names_repository(named)).map(|named| {
+            let reference = ImageReference::parse(named, &Naming::of_docker());
+            reference.map_err(|_| SessionError::Nameless(Some(named.to_owned())))
+        });
+        let reference = match (reference.transpose(), name) {
+            (Ok(Some(reference)), _) => reference,
+            // What it is called is said in full, so that nothing of this is looked at.
+            (_, Some(_)) => ImageReference::parse("unnamed", &Naming::of_docker())?,
+            (Ok(None), None) => return Err(SessionError::Nameless(named.map(str::to_owned))),
+            (Err(error), None) => return Err(error),
+        };
+        self.home_name(&reference, name)
     }
 
     /// What the images of the store are called: as in their registries, where they are from one.
@@ -70,4 +118,9 @@ impl Session {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether a name in an archive is more than a bare tag.
+fn names_repository(name: &str) -> bool {
+    name.contains(['/', ':'])
 }

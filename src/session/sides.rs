@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::clients::Role;
 use super::{Access, Session, SessionError};
-use crate::archive::Layout;
+use crate::archive::{Archive, Ending, Layout, Pack, PlainDirectory, Selection};
 use crate::client::{Client, Mirrored};
 use crate::files::LocalDisk;
 use crate::image::{
-    ImageReference, Location, ReferenceError, RegistryPath, RepositoryName, Selector, StoreSelector, Tag,
+    ArchiveFile, ArchiveForm, Digest, ImageReference, LayoutSelector, Location, ReferenceError, RegistryPath,
+    RepositoryName, Selector, StoreSelector, Tag,
 };
-use crate::registry::{ImageSource, Registry};
+use crate::registry::{ImageDestination, ImageSource, Registry};
 use crate::transfer::{Destination, Source};
 use crate::wire::{Action, Scope};
 
@@ -54,10 +55,12 @@ impl Session {
         let shown = location.to_string();
         match location {
             Location::Layout { directory, selector } => {
-                let layout = Layout::open_source(directory, selector).await?;
-                let selector = Selector::Tag(Tag::latest());
-                Ok(Source { registry: Arc::new(layout), repository: nameless()?, selector, shown })
+                of_files(Layout::open_source(directory, selector).await?, shown)
             }
+            Location::Archive { form, file, selector } => {
+                of_files(self.archive(file, *form).await?.select(selector).await?, shown)
+            }
+            Location::Directory(directory) => of_files(PlainDirectory::open_source(directory).await?, shown),
             Location::Store { .. } => {
                 let place = self.place(location, access, Purpose::Reading).await?;
                 Ok(Source { registry: place.registry, repository: place.repository, selector: place.selector, shown })
@@ -69,6 +72,53 @@ impl Session {
                 Ok(Source { registry, repository: reference.repository.clone(), selector: reference.selector(), shown })
             }
         }
+    }
+
+    /// An archive to read images from.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is none.
+    pub async fn archive(&self, file: &ArchiveFile, form: ArchiveForm) -> Result<Archive, SessionError> {
+        Ok(Archive::open(file, form, self.spool()).await?)
+    }
+
+    /// An archive to write images into.
+    ///
+    /// # Errors
+    /// The file cannot be written, or standard output is a terminal.
+    pub async fn pack(&self, file: &ArchiveFile, form: ArchiveForm) -> Result<Pack, SessionError> {
+        match file {
+            ArchiveFile::Path(path) => Ok(Pack::to_file(path, form, Arc::new(LocalDisk)).await?),
+            ArchiveFile::Standard => Ok(Pack::to_stream(self.console.take_results()?, form)),
+        }
+    }
+
+    /// An image of an archive that was opened.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn source_in(
+        &self,
+        archive: &Archive,
+        digest: &Digest,
+        name: Option<&str>,
+    ) -> Result<Source, SessionError> {
+        let selector = LayoutSelector::Digest(digest.clone());
+        let image = archive.select(&selector).await?;
+        let shown = name.map_or_else(|| selector.to_string(), |name| format!(":{name}"));
+        let shown = format!("{}{shown}", image.identity());
+        of_files(image, shown)
+    }
+
+    /// A place for one of several images in an archive that is being written.
+    ///
+    /// # Errors
+    /// None, as long as names are names.
+    pub fn packed(&self, pack: &Pack, name: Option<&str>) -> Result<Destination, SessionError> {
+        let selector = name.map_or(LayoutSelector::Only, |name| LayoutSelector::Name(name.to_owned()));
+        let image = pack.image(&selector, Ending::WhenTold)?;
+        let shown = format!("{}{selector}", image.identity());
+        Ok(into_files(Arc::new(image), "new-archive".parse()?, shown))
     }
 
     /// Puts the mirrors that are configured for a registry before it.
@@ -102,9 +152,16 @@ impl Session {
         match location {
             Location::Layout { directory, selector } => {
                 let layout = Layout::create_destination(directory, selector, Arc::new(LocalDisk)).await?;
-                let tags = vec![Tag::latest()];
-                let (registry, repository) = (Arc::new(layout), nameless()?);
-                Ok(Destination { registry, repository, tags, expected: None, named_by_digest: false, shown })
+                Ok(into_files(Arc::new(layout), nameless()?, shown))
+            }
+            Location::Archive { form, file, selector } => {
+                let image = self.pack(file, *form).await?.image(selector, Ending::WithImage)?;
+                // Not the repository of a source, because an archive that is read is another than what replaces it.
+                Ok(into_files(Arc::new(image), "new-archive".parse()?, shown))
+            }
+            Location::Directory(directory) => {
+                let directory = PlainDirectory::create_destination(directory, Arc::new(LocalDisk)).await?;
+                Ok(into_files(Arc::new(directory), nameless()?, shown))
             }
             Location::Store { repository, selector } => {
                 let tags = match selector {
@@ -133,7 +190,9 @@ impl Session {
     pub async fn place(&self, location: &Location, access: &Access, purpose: Purpose) -> Result<Place, SessionError> {
         let shown = location.to_string();
         match location {
-            Location::Layout { .. } => Err(SessionError::Layout(shown)),
+            Location::Layout { .. } => Err(SessionError::Files { shown, what: "a layout" }),
+            Location::Archive { .. } => Err(SessionError::Files { shown, what: "an archive" }),
+            Location::Directory(_) => Err(SessionError::Files { shown, what: "a directory" }),
             Location::Store { repository, selector } => {
                 let store = self.store()?;
                 let selector = store.select(repository, selector).await?;
@@ -165,14 +224,32 @@ impl Session {
         if let Some(name) = text.strip_prefix("store:") {
             return Ok((Arc::new(self.store()?), name.parse().map_err(ReferenceError::from)?));
         }
-        if text.starts_with("oci:") {
-            return Err(SessionError::Layout(text.to_owned()));
+        let of_files = [
+            ("oci:", "a layout"),
+            ("oci-archive:", "an archive"),
+            ("docker-archive:", "an archive"),
+            ("dir:", "a directory"),
+        ];
+        if let Some((_, what)) = of_files.into_iter().find(|(kind, _)| text.starts_with(kind)) {
+            return Err(SessionError::Files { shown: text.to_owned(), what });
         }
         let text = text.strip_prefix("docker://").unwrap_or(text);
         let (registry, repository) = ImageReference::parse_repository(text, &self.config()?.naming())?;
         let client = self.client(&registry, Some(&repository), access).await?;
         Ok((client, repository))
     }
+}
+
+/// An image in files as a source.
+fn of_files(image: Selection, shown: String) -> Result<Source, SessionError> {
+    let selector = Selector::Tag(Tag::latest());
+    Ok(Source { registry: Arc::new(image), repository: nameless()?, selector, shown })
+}
+
+/// A place for an image in files as a destination.
+fn into_files(registry: Arc<dyn ImageDestination>, repository: RepositoryName, shown: String) -> Destination {
+    let tags = vec![Tag::latest()];
+    Destination { registry, repository, tags, expected: None, named_by_digest: false, shown }
 }
 
 /// The repository of a layout, which has none: the name of its image was bound when it was opened, and any

@@ -150,13 +150,13 @@ fn errors() {
     error: cannot copy `http://x/a`
       because: an image is named without `http://`: `x/a`
     ");
-    insta::assert_snapshot!(pair.program.run(&["copy", "dir:x", &pair.destination("b")]).shown(), @r"
+    insta::assert_snapshot!(pair.program.run(&["copy", "sif:x", &pair.destination("b")]).shown(), @r"
     exit 2
     --- stdout
     --- stderr
-    error: cannot copy `dir:x`
-      because: `dir:` is not a kind of place that is known here; `docker://`, `store:` and `oci:` are
-    hint: if an image of the name `dir` is meant, write `docker://dir:x`
+    error: cannot copy `sif:x`
+      because: `sif:` is not a kind of place that is known here
+    hint: the kinds are `docker://`, `store:`, `oci:`, `oci-archive:`, `docker-archive:` and `dir:`; if an image of the name `sif` is meant, write `docker://sif:x`
     ");
 }
 

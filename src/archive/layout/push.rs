@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{Image, Layout, Shared, is_of_attached};
+use super::{Layout, Shared};
+use crate::archive::require_content;
+use crate::archive::selection::is_of_attached;
 use crate::blobs::{self, BlobBegun, Entry, Index, update_index};
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::{
@@ -12,16 +14,16 @@ use crate::registry::{
 #[async_trait]
 impl ImageDestination for Layout {
     fn identity(&self) -> &Identity {
-        &self.shared.identity
+        &self.shared.place.identity
     }
 
     async fn resolve(&self, repository: &RepositoryName, selector: &Selector) -> Result<Option<Descriptor>> {
-        ImageSource::resolve(self, repository, selector).await
+        self.shared.image.resolve(repository, selector).await
     }
 
     async fn has_blob(&self, _: &RepositoryName, blob: &Descriptor) -> Result<bool> {
         let blob = blob.clone();
-        self.with(move |shared| shared.blobs.has(&blob)).await
+        self.with(move |shared| shared.place.blobs.has(&blob)).await
     }
 
     /// A blob that is there is verified before it is called present, because anyone may have put it there.
@@ -35,14 +37,14 @@ impl ImageDestination for Layout {
         let wanted = blob.clone();
         let present = self
             .with(move |shared| {
-                blobs::prepare(&*shared.disk, &shared.root)?;
-                shared.blobs.verify(&wanted)
+                blobs::prepare(&*shared.disk, &shared.place.root)?;
+                shared.place.blobs.verify(&wanted)
             })
             .await?;
         if present {
             return Ok(Begun::Present);
         }
-        Ok(match self.shared.blobs.begin(blob).await? {
+        Ok(match self.shared.place.blobs.begin(blob).await? {
             BlobBegun::Present => Begun::Present,
             BlobBegun::Write(write) => Begun::Upload(write),
         })
@@ -79,18 +81,20 @@ impl PushSession for Session {
 
 impl Shared {
     fn put_manifest(&self, manifest: &RawManifest, tags: &[Tag], condition: TagCondition) -> Result<()> {
-        blobs::prepare(&*self.disk, &self.root)?;
-        self.require_content(manifest)?;
-        self.blobs.put_document(manifest.digest(), manifest.bytes())?;
+        blobs::prepare(&*self.disk, &self.place.root)?;
+        let shown = self.place.root.display().to_string();
+        require_content(manifest, &shown, |content| self.place.blobs.has(content))
+            .map_err(|error| error.at(&self.place.identity.place))?;
+        self.place.blobs.put_document(manifest.digest(), manifest.bytes())?;
         let attached = manifest.manifest().subject().is_some();
         if tags.is_empty() && !attached {
             return Ok(());
         }
         let descriptor = manifest.descriptor();
-        update_index(&*self.disk, &self.root, |index| {
+        update_index(&*self.disk, &self.place.root, |index| {
             let mut index = index?;
             for tag in tags {
-                let name = if is_of_attached(tag) { Some(tag.as_str()) } else { self.name() };
+                let name = if is_of_attached(tag) { Some(tag.as_str()) } else { self.name.as_deref() };
                 self.put(&mut index, name, &descriptor, condition)?;
             }
             if tags.is_empty() {
@@ -102,13 +106,13 @@ impl Shared {
 
     /// Names a manifest, in place of what had the name.
     fn put(&self, index: &mut Index, name: Option<&str>, manifest: &Descriptor, condition: TagCondition) -> Result<()> {
-        let has_it = |entry: &Entry| entry.name() == name && (name.is_some() || self.is_image(entry));
+        let has_it = |entry: &Entry| entry.name() == name && (name.is_some() || self.image.view().is_image(entry));
         if condition == TagCondition::Absent && index.entries().iter().any(has_it) {
             let message = match name {
-                Some(name) => format!("{} holds an image `{}`", self.root.display(), name.escape_debug()),
-                None => format!("{} holds an image without a name", self.root.display()),
+                Some(name) => format!("{} holds an image `{}`", self.place.root.display(), name.escape_debug()),
+                None => format!("{} holds an image without a name", self.place.root.display()),
             };
-            return Err(self.error(ErrorKind::Conflict, message));
+            return Err(self.place.error(ErrorKind::Conflict, message));
         }
         if name.is_none() {
             index.retain(|entry| !has_it(entry));
@@ -116,43 +120,20 @@ impl Shared {
         index.put(name, manifest)
     }
 
-    /// The name that the image is written under.
-    fn name(&self) -> Option<&str> {
-        match &self.image {
-            Image::Destination(name) => name.as_deref(),
-            Image::Source(_) => None,
-        }
-    }
-
-    /// Sees to it that everything a manifest names is there; foreign layers are nobody's to have.
-    fn require_content(&self, manifest: &RawManifest) -> Result<()> {
-        let view = manifest.manifest();
-        let mut missing = Vec::new();
-        for content in view.blobs().filter(|blob| !blob.is_foreign()).chain(view.children()) {
-            if !self.blobs.has(content)? {
-                missing.push(content.digest.clone());
-            }
-        }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let message = format!("{} lacks content that the manifest {} names", self.root.display(), manifest.digest());
-        Err(self.error(ErrorKind::MissingBlobs, message).with_missing(missing))
-    }
-
     /// Ends the push of `image`: an image that came without a tag gets its name now.
     fn finish(&self, image: &Digest) -> Result<()> {
-        let found = self.by_digest(&self.index()?, image)?;
-        let named = self.image()?.is_some_and(|found| found.digest == *image);
+        let view = self.image.view();
+        let found = view.by_digest(image)?;
+        let named = view.image()?.is_some_and(|found| found.digest == *image);
         if let (Some(found), false) = (found, named) {
-            update_index(&*self.disk, &self.root, |index| {
+            update_index(&*self.disk, &self.place.root, |index| {
                 let mut index = index?;
-                self.put(&mut index, self.name(), &found, TagCondition::Always)?;
+                self.put(&mut index, self.name.as_deref(), &found, TagCondition::Always)?;
                 Ok(index)
             })?;
         }
         // Where it is not empty, it holds what another push or the next one goes on with.
-        let _ = std::fs::remove_dir(self.root.join("uploads"));
+        let _ = std::fs::remove_dir(self.place.root.join("uploads"));
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::archive::selection::is_of_attached;
 use crate::blobs::{REF_NAME, update_index};
 use crate::files::{Failing, FaultyDisk};
-use crate::image::{MediaType, RepositoryName};
+use crate::image::{Algorithm, MediaType, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::{Begun, ByteRange, ImageDestination, ImageSource, Keep, TagCondition, read_verified};
 
 const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#;
@@ -39,7 +40,7 @@ fn named(name: &str) -> LayoutSelector {
     LayoutSelector::Name(name.to_owned())
 }
 
-async fn source(root: &Path, selector: LayoutSelector) -> Result<Layout> {
+async fn source(root: &Path, selector: LayoutSelector) -> Result<Selection> {
     Layout::open_source(root, &selector).await
 }
 
@@ -113,7 +114,7 @@ async fn what_is_not_clear_is_an_error_that_lists_the_names() {
 async fn an_image_without_a_name_replaces_the_last_one() {
     let home = tempfile::tempdir().unwrap();
     let layout = destination(home.path(), &LayoutSelector::Only).await;
-    assert_eq!(ImageSource::resolve(&layout, &any(), &Selector::Tag(tag("x"))).await.unwrap(), None);
+    assert_eq!(ImageDestination::resolve(&layout, &any(), &Selector::Tag(tag("x"))).await.unwrap(), None);
     for layer in ["one", "two"] {
         push(&layout, &sample(layer), &[tag("x")]).await.unwrap();
     }
