@@ -6,8 +6,9 @@ use tokio::task::JoinHandle;
 use super::lost;
 use crate::registry::{Error, ErrorKind, Result};
 
-/// The bytes that are gathered before a thread takes them.
-pub(super) const BATCH: usize = 512 * 1024;
+/// The bytes that are gathered before a thread takes them: so many that handing them over does not count, so few that
+/// many blobs can be under way.
+pub(super) const BATCH: usize = 256 * 1024;
 
 /// What takes bytes where waiting holds up nothing else.
 pub trait Sink: Send + 'static {

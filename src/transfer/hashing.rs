@@ -15,8 +15,8 @@ use crate::registry::{Error, ErrorKind, Result, Verifier};
 
 /// From which size on hashing is worth a thread of its own.
 const BIG: u64 = 1024 * 1024;
-/// How many pieces may wait for that thread.
-const WAITING: usize = 4;
+/// How many pieces may wait for that thread, which has one in hand.
+const WAITING: usize = 1;
 /// How far apart the states are kept that can be gone back to.
 const STRIDE: u64 = 4 * 1024 * 1024;
 

@@ -10,8 +10,8 @@ use crate::client::exchange::FIRST_LIMIT;
 use crate::outbound::RequestBody;
 use crate::registry::{ErrorKind, Result};
 
-/// How many pieces wait for the connection at most.
-const WAITING: usize = 4;
+/// How many pieces wait for the connection at most, which has one in hand.
+const WAITING: usize = 1;
 
 /// A request that is being sent.
 pub(super) struct Stream {

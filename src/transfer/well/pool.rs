@@ -11,8 +11,9 @@ use tokio::sync::Notify;
 use crate::registry::{Identity, Result};
 use crate::transfer::spool::Deposit;
 
-/// How many pieces are read ahead of whoever is first; it lets both sides work at once.
-const AHEAD: usize = 4;
+/// How many bytes are read ahead of whoever is first, and what more the last piece brings; it lets both sides work at
+/// once. In bytes, because every blob under way has as much in memory, and pieces can be long.
+const AHEAD: u64 = 256 * 1024;
 /// How many bytes go to disk at once. As many may be in memory behind whoever is first.
 const BATCH: usize = 512 * 1024;
 
@@ -220,8 +221,7 @@ impl Pool {
             Some(None) => Standing::Idle,
             Some(Some(_)) if self.end.is_some() => Standing::Done,
             Some(Some(first)) => {
-                let ahead = self.pieces.iter().rev().take_while(|piece| piece.end() > first).take(AHEAD).count();
-                if ahead < AHEAD { Standing::Hungry(first) } else { Standing::Fed(first) }
+                if self.front - first < AHEAD { Standing::Hungry(first) } else { Standing::Fed(first) }
             }
         }
     }
