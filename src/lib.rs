@@ -15,7 +15,7 @@
 //! * [`registry`] the contract that everything which keeps images implements · [`wire`] its protocol as text
 //! * [`credentials`] vaults, and which secret is for which repository · [`config`] the configuration document
 //! * [`outbound`] the one place that dials · [`client`] a registry over HTTP
-//! * [`blobs`] content in files by digest · [`store`] images on this computer · [`archive`] image layouts
+//! * [`blobs`] content in files by digest · [`store`] images on this computer · `bucket` the same in object storage · [`archive`] image layouts
 //! * [`transfer`] moving images: plan, then run · [`server`] the embedded registry
 //! * [`output`] everything that is shown · [`session`] concrete things from the configuration
 //! * [`command`] one file a command · [`cli`] words in, an exit code out
@@ -35,6 +35,8 @@
 
 pub mod archive;
 pub mod blobs;
+#[cfg(feature = "object-storage")]
+pub mod bucket;
 pub mod cli;
 pub mod client;
 mod command;

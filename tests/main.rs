@@ -20,6 +20,7 @@ mod home;
 mod layouts;
 mod listing;
 mod mirrors;
+mod object_storage;
 mod proxies;
 mod quirks;
 mod registries;

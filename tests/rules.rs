@@ -22,6 +22,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("client", &["outbound", "wire", "registry", "credentials", "config"]),
     ("blobs", &["registry"]),
     ("store", &["blobs", "registry"]),
+    ("bucket", &["registry"]),
     ("archive", &["blobs", "compression", "registry"]),
     ("transfer", &["registry"]),
     ("server", &["config", "registry", "wire"]),
@@ -30,6 +31,7 @@ const MODULES: &[(&str, &[&str])] = &[
         "session",
         &[
             "archive",
+            "bucket",
             "client",
             "config",
             "credentials",
@@ -71,6 +73,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("TcpStream", &["outbound"], "only `outbound` dials"),
     ("UdpSocket", &["outbound"], "only `outbound` dials"),
     ("TcpListener", &["server"], "only `server` listens"),
+    ("object_store", &["bucket"], "only `bucket` speaks to object storage, which that crate dials"),
     ("axum", &["server"], "only `server` answers requests"),
     ("println!", &["output"], "only `output` prints"),
     ("eprintln!", &["output"], "only `output` prints"),

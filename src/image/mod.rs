@@ -16,6 +16,7 @@ mod media_type;
 mod platform;
 mod reference;
 mod repository;
+mod storage;
 mod unambiguous;
 
 #[cfg(test)]
@@ -33,3 +34,4 @@ pub use media_type::MediaType;
 pub use platform::{Platform, PlatformError};
 pub use reference::{ImageReference, Naming, ReferenceError, RegistryPath, Selector};
 pub use repository::{NameError, RepositoryName, Tag, TagError};
+pub use storage::{BucketAddress, BucketAddressError, Provider, Storage, StorageWordError};

@@ -9,6 +9,8 @@ use crate::output::OutputError;
 use crate::registry;
 use crate::server::SignerError;
 
+use super::StorageError;
+
 /// Why something concrete could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -47,6 +49,9 @@ pub enum SessionError {
         /// What it is, with its article.
         what: &'static str,
     },
+    /// What is to be served cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// Something at home where an image of a remote registry is needed.
     #[error("`{}` is not an image of a remote registry", .0.escape_debug())]
     NotRemote(String),
@@ -87,6 +92,7 @@ impl SessionError {
             Self::Place(error) => Some(error),
             Self::Signer(error) => Some(error),
             Self::Output(error) => Some(error),
+            Self::Storage(error) => Some(error),
             Self::Location(_)
             | Self::Reference(_)
             | Self::Name(_)

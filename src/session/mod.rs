@@ -8,6 +8,7 @@ mod clients;
 mod error;
 mod home;
 mod sides;
+mod storage;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,6 @@ use crate::files::{LocalDisk, Places};
 use crate::image::Location;
 use crate::outbound::{Pace, Retries, Timeouts};
 use crate::output::Console;
-use crate::registry::Host;
 use crate::server::Signer;
 use crate::store::Store;
 use crate::transfer::Journals;
@@ -29,6 +29,7 @@ use crate::transfer::Journals;
 use clients::ClientKey;
 pub use error::SessionError;
 pub use sides::{Place, Purpose};
+pub use storage::{StorageError, StorageOptions};
 
 /// What the command line says about the session as a whole.
 #[derive(Clone, Debug)]
@@ -154,14 +155,6 @@ impl Session {
     /// The text breaks a rule, or the configuration cannot be read.
     pub fn location(&self, text: &str) -> Result<Location, SessionError> {
         Ok(Location::parse(text, &self.config()?.naming())?)
-    }
-
-    /// What is handed out to others: the local store.
-    ///
-    /// # Errors
-    /// As [`Session::store`].
-    pub fn host(&self) -> Result<Arc<dyn Host>, SessionError> {
-        Ok(Arc::new(self.store()?))
     }
 
     /// What signs passwords and tokens of `serve`.

@@ -7,6 +7,12 @@ use crate::support::content::sha256;
 use crate::support::images::{OCI_INDEX, image};
 use crate::support::push::{Answer, Registry};
 
+both! {
+    end_8_tags_come_in_order_and_in_pages,
+    the_catalogue_comes_in_pages,
+    end_12_what_refers_to_a_manifest,
+}
+
 fn names(answer: &Answer, key: &str) -> Vec<String> {
     assert_eq!(answer.status, 200, "{answer:?}");
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
@@ -26,9 +32,7 @@ fn pages(registry: &Registry, target: &str, key: &str) -> Vec<Vec<String>> {
     }
 }
 
-#[test]
-fn end_8_tags_come_in_order_and_in_pages() {
-    let empty = Empty::start();
+fn end_8_tags_come_in_order_and_in_pages(empty: &Empty) {
     let tags = ["v1", "V2", "a", "B", "latest"];
     empty.registry.push("team/app", &image().build(), &tags);
     let list = "/v2/team/app/tags/list";
@@ -50,9 +54,7 @@ fn end_8_tags_come_in_order_and_in_pages() {
     assert_eq!((nowhere.status, code(&nowhere).as_str()), (404, "NAME_UNKNOWN"));
 }
 
-#[test]
-fn the_catalogue_comes_in_pages() {
-    let empty = Empty::start();
+fn the_catalogue_comes_in_pages(empty: &Empty) {
     assert_eq!(names(&empty.registry.get("/v2/_catalog"), "repositories").len(), 0);
     for repository in ["b", "a", "a/b"] {
         empty.registry.push(repository, &image().build(), &["v1"]);
@@ -65,9 +67,7 @@ fn the_catalogue_comes_in_pages() {
     }
 }
 
-#[test]
-fn end_12_what_refers_to_a_manifest() {
-    let empty = Empty::start();
+fn end_12_what_refers_to_a_manifest(empty: &Empty) {
     let subject = image().build();
     empty.registry.push("a", &subject, &["v1"]);
     let list = |suffix: &str| {

@@ -3,9 +3,12 @@
 use super::{Empty, code};
 use crate::support::content::sha256;
 
-#[test]
-fn names_digests_and_paths_that_break_their_rules() {
-    let empty = Empty::start();
+both! {
+    names_digests_and_paths_that_break_their_rules,
+    whether_it_lives,
+}
+
+fn names_digests_and_paths_that_break_their_rules(empty: &Empty) {
     let digest = sha256(b"x");
     let cases = [
         ("GET", "/v2/UPPER/tags/list".to_owned(), 400, "NAME_INVALID"),
@@ -31,9 +34,7 @@ fn names_digests_and_paths_that_break_their_rules() {
     }
 }
 
-#[test]
-fn whether_it_lives() {
-    let empty = Empty::start();
+fn whether_it_lives(empty: &Empty) {
     for path in ["/healthz", "/readyz"] {
         assert_eq!(empty.registry.get(path).status, 200);
     }

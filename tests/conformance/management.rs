@@ -3,9 +3,12 @@
 use super::{Empty, code};
 use crate::support::images::image;
 
-#[test]
-fn end_9_a_tag_goes_alone_and_a_manifest_with_its_tags() {
-    let empty = Empty::start();
+both! {
+    end_9_a_tag_goes_alone_and_a_manifest_with_its_tags,
+    end_10_a_blob_goes_from_its_repository_alone,
+}
+
+fn end_9_a_tag_goes_alone_and_a_manifest_with_its_tags(empty: &Empty) {
     let image = image().build();
     empty.registry.push("a", &image, &["v1", "v2", "v3"]);
     let delete = |reference: &str| empty.registry.request("DELETE", &format!("/v2/a/manifests/{reference}"), &[], b"");
@@ -21,9 +24,7 @@ fn end_9_a_tag_goes_alone_and_a_manifest_with_its_tags() {
     assert_eq!(delete(image.digest()).status, 404);
 }
 
-#[test]
-fn end_10_a_blob_goes_from_its_repository_alone() {
-    let empty = Empty::start();
+fn end_10_a_blob_goes_from_its_repository_alone(empty: &Empty) {
     let image = image().build();
     empty.registry.push("a", &image, &["v1"]);
     empty.registry.push("b", &image, &["v1"]);

@@ -4,18 +4,22 @@ use super::{Empty, code};
 use crate::support::content::{noise, sha256};
 use crate::support::images::{Content, image};
 
-#[test]
-fn end_1_says_that_this_is_a_registry() {
-    let empty = Empty::start();
+both! {
+    end_1_says_that_this_is_a_registry,
+    end_3_manifests_come_byte_for_byte_with_type_digest_and_length,
+    end_2_blobs_come_whole_and_in_part,
+    what_is_not_there_is_not_found,
+    a_blob_is_visible_only_where_it_belongs,
+}
+
+fn end_1_says_that_this_is_a_registry(empty: &Empty) {
     let answer = empty.registry.get("/v2/");
     assert_eq!((answer.status, answer.body.as_slice()), (200, &b"{}"[..]));
     assert_eq!(answer.header("docker-distribution-api-version"), Some("registry/2.0"));
     assert_eq!(empty.registry.request("HEAD", "/v2/", &[], b"").status, 200);
 }
 
-#[test]
-fn end_3_manifests_come_byte_for_byte_with_type_digest_and_length() {
-    let empty = Empty::start();
+fn end_3_manifests_come_byte_for_byte_with_type_digest_and_length(empty: &Empty) {
     let image = image().build();
     empty.registry.push("team/app", &image, &["v1"]);
     for reference in ["v1", image.digest()] {
@@ -34,9 +38,7 @@ fn end_3_manifests_come_byte_for_byte_with_type_digest_and_length() {
     }
 }
 
-#[test]
-fn end_2_blobs_come_whole_and_in_part() {
-    let empty = Empty::start();
+fn end_2_blobs_come_whole_and_in_part(empty: &Empty) {
     let blob = Content::new("application/octet-stream", noise(1, 300_000));
     empty.registry.push_blob("a", &blob);
     let target = format!("/v2/a/blobs/{}", blob.digest);
@@ -68,9 +70,7 @@ fn end_2_blobs_come_whole_and_in_part() {
     assert_eq!(part("bytes=0-1,5-6").body.len(), 300_000, "several parts are answered with the whole");
 }
 
-#[test]
-fn what_is_not_there_is_not_found() {
-    let empty = Empty::start();
+fn what_is_not_there_is_not_found(empty: &Empty) {
     empty.registry.push("a", &image().build(), &["v1"]);
     let nowhere = sha256(b"nowhere");
     let cases = [
@@ -93,9 +93,7 @@ fn what_is_not_there_is_not_found() {
     }
 }
 
-#[test]
-fn a_blob_is_visible_only_where_it_belongs() {
-    let empty = Empty::start();
+fn a_blob_is_visible_only_where_it_belongs(empty: &Empty) {
     let blob = Content::new("application/octet-stream", noise(2, 100));
     empty.registry.push_blob("a", &blob);
     assert_eq!(empty.registry.get(&format!("/v2/a/blobs/{}", blob.digest)).status, 200);

@@ -5,6 +5,19 @@ use crate::support::content::{noise, sha256};
 use crate::support::images::{Content, image};
 use crate::support::push::{Answer, Registry};
 
+both! {
+    end_4a_and_end_6_a_blob_in_one_put,
+    end_4b_a_blob_in_one_post,
+    end_5_a_blob_in_chunks_that_have_to_follow_each_other,
+    an_upload_without_a_digest_or_with_another_one_is_refused,
+    an_upload_is_given_up_and_belongs_to_its_repository,
+    end_11_a_mount_takes_over_what_the_named_repository_has_and_else_opens_an_upload,
+    blobs_go_by_sha512_too,
+    end_7_a_manifest_is_taken_under_its_digest_and_under_tags,
+    a_manifest_that_names_what_is_not_there_is_refused_with_what_is_missing,
+    a_manifest_with_a_subject_says_that_it_was_noted,
+}
+
 fn blob(seed: u64, size: usize) -> Content {
     Content::new("application/octet-stream", noise(seed, size))
 }
@@ -26,9 +39,7 @@ fn holds(registry: &Registry, blob: &Content) -> bool {
     registry.get(&format!("/v2/a/blobs/{}", blob.digest)).body == blob.bytes
 }
 
-#[test]
-fn end_4a_and_end_6_a_blob_in_one_put() {
-    let empty = Empty::start();
+fn end_4a_and_end_6_a_blob_in_one_put(empty: &Empty) {
     for (seed, size) in [(1, 1), (2, 70_000), (3, 3_000_000)] {
         let (blob, place) = (blob(seed, size), begin(&empty.registry));
         let done = empty.registry.request("PUT", &format!("{place}?digest={}", blob.digest), &[], &blob.bytes);
@@ -38,9 +49,7 @@ fn end_4a_and_end_6_a_blob_in_one_put() {
     }
 }
 
-#[test]
-fn end_4b_a_blob_in_one_post() {
-    let empty = Empty::start();
+fn end_4b_a_blob_in_one_post(empty: &Empty) {
     let blob = blob(4, 5000);
     let target = format!("/v2/a/blobs/uploads/?digest={}", blob.digest);
     is_created(&empty.registry.request("POST", &target, &[], &blob.bytes), &blob.digest);
@@ -49,9 +58,7 @@ fn end_4b_a_blob_in_one_post() {
     assert_eq!((wrong.status, code(&wrong).as_str()), (400, "DIGEST_INVALID"));
 }
 
-#[test]
-fn end_5_a_blob_in_chunks_that_have_to_follow_each_other() {
-    let empty = Empty::start();
+fn end_5_a_blob_in_chunks_that_have_to_follow_each_other(empty: &Empty) {
     let (blob, mut place) = (blob(5, 30_000), begin(&empty.registry));
     let chunk = |place: &str, method: &str, range: &str, bytes: &[u8]| {
         empty.registry.request(method, place, &[("Content-Range", range)], bytes)
@@ -61,7 +68,7 @@ fn end_5_a_blob_in_chunks_that_have_to_follow_each_other() {
         let answer = chunk(&place, "PATCH", &range, &blob.bytes[start..start + 10_000]);
         let received = format!("0-{}", start + 9_999);
         assert_eq!((answer.status, answer.header("range")), (202, Some(received.as_str())));
-        place = answer.header("location").unwrap().to_owned();
+        answer.header("location").unwrap().clone_into(&mut place);
         // A chunk that does not begin where the upload ends is refused, and nothing of it is taken.
         let again = chunk(&place, "PATCH", &range, &blob.bytes[start..start + 10_000]);
         assert_eq!((again.status, again.header("range")), (416, Some(received.as_str())));
@@ -75,9 +82,7 @@ fn end_5_a_blob_in_chunks_that_have_to_follow_each_other() {
     assert!(holds(&empty.registry, &blob));
 }
 
-#[test]
-fn an_upload_without_a_digest_or_with_another_one_is_refused() {
-    let empty = Empty::start();
+fn an_upload_without_a_digest_or_with_another_one_is_refused(empty: &Empty) {
     let place = begin(&empty.registry);
     let without = empty.registry.request("PUT", &place, &[], b"x");
     assert_eq!((without.status, code(&without).as_str()), (400, "DIGEST_INVALID"));
@@ -92,9 +97,7 @@ fn an_upload_without_a_digest_or_with_another_one_is_refused() {
     }
 }
 
-#[test]
-fn an_upload_is_given_up_and_belongs_to_its_repository() {
-    let empty = Empty::start();
+fn an_upload_is_given_up_and_belongs_to_its_repository(empty: &Empty) {
     let place = begin(&empty.registry);
     let elsewhere = place.replacen("/v2/a/", "/v2/b/", 1);
     for method in ["GET", "PATCH", "DELETE"] {
@@ -106,9 +109,7 @@ fn an_upload_is_given_up_and_belongs_to_its_repository() {
     assert_eq!((gone.status, code(&gone).as_str()), (404, "BLOB_UPLOAD_UNKNOWN"));
 }
 
-#[test]
-fn end_11_a_mount_takes_over_what_the_named_repository_has_and_else_opens_an_upload() {
-    let empty = Empty::start();
+fn end_11_a_mount_takes_over_what_the_named_repository_has_and_else_opens_an_upload(empty: &Empty) {
     let blob = blob(6, 2000);
     empty.registry.push_blob("source", &blob);
     let mount = |from: &str| {
@@ -126,9 +127,7 @@ fn end_11_a_mount_takes_over_what_the_named_repository_has_and_else_opens_an_upl
     assert_eq!(empty.registry.request("POST", &without_from, &[], b"").status, 202, "nobody said where it is");
 }
 
-#[test]
-fn blobs_go_by_sha512_too() {
-    let empty = Empty::start();
+fn blobs_go_by_sha512_too(empty: &Empty) {
     let bytes = noise(7, 90_000);
     let digest = tranship::image::Algorithm::Sha512.digest(&bytes).to_string();
     let place = begin(&empty.registry);
@@ -136,9 +135,7 @@ fn blobs_go_by_sha512_too() {
     assert_eq!(empty.registry.get(&format!("/v2/a/blobs/{digest}")).body, bytes);
 }
 
-#[test]
-fn end_7_a_manifest_is_taken_under_its_digest_and_under_tags() {
-    let empty = Empty::start();
+fn end_7_a_manifest_is_taken_under_its_digest_and_under_tags(empty: &Empty) {
     let image = image().build();
     image.blobs.iter().for_each(|blob| empty.registry.push_blob("a", blob));
     let put = |reference: &str, bytes: &[u8]| {
@@ -167,9 +164,7 @@ fn end_7_a_manifest_is_taken_under_its_digest_and_under_tags() {
     assert_eq!((long.status, code(&long).as_str()), (413, "SIZE_INVALID"));
 }
 
-#[test]
-fn a_manifest_that_names_what_is_not_there_is_refused_with_what_is_missing() {
-    let empty = Empty::start();
+fn a_manifest_that_names_what_is_not_there_is_refused_with_what_is_missing(empty: &Empty) {
     let image = image().build();
     empty.registry.push_blob("a", &image.blobs[0]);
     let headers = [("Content-Type", image.manifest.media_type.as_str())];
@@ -182,9 +177,7 @@ fn a_manifest_that_names_what_is_not_there_is_refused_with_what_is_missing() {
     assert!(empty.registry.manifest("a", "v1").is_none());
 }
 
-#[test]
-fn a_manifest_with_a_subject_says_that_it_was_noted() {
-    let empty = Empty::start();
+fn a_manifest_with_a_subject_says_that_it_was_noted(empty: &Empty) {
     let (image, subject) = (image().build(), image().build());
     let artifact = crate::support::images::image().subject(&subject.manifest).build();
     image.blobs.iter().chain(&artifact.blobs).for_each(|blob| empty.registry.push_blob("a", blob));

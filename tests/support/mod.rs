@@ -13,6 +13,7 @@ pub(crate) mod http;
 pub(crate) mod http2;
 pub(crate) mod images;
 pub(crate) mod keyring;
+pub(crate) mod object_storage;
 pub(crate) mod program;
 pub(crate) mod push;
 pub(crate) mod relay;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::config::{Rights, Scheme, Serving, TagPattern};
+use crate::credentials::SecretPath;
+use crate::image::Storage;
 
 /// Flags of `serve`.
 #[derive(Args, Debug)]
@@ -16,6 +18,7 @@ use crate::config::{Rights, Scheme, Serving, TagPattern};
     $ tranship htpasswd add users alice\n  \
     $ tranship serve --listen 0.0.0.0:5000 --tls-cert cert.pem --tls-key key.pem --users users\n  \
     $ tranship serve --serve-config /etc/tranship/serve.yaml\n  \
+    $ tranship serve --storage s3://images/site --storage-endpoint https://minio.example.net\n  \
     $ tranship copy docker.io/library/alpine:3.20 127.0.0.1:5000/os/alpine:3.20")]
 pub(crate) struct ServeArgs {
     /// Read what is said here, and more, from a YAML file; flags win over it
@@ -49,6 +52,24 @@ pub(crate) struct ServeArgs {
     /// How clients show who they are: by their password each time (default), or by a token that they get for it here
     #[arg(long, value_name = "HOW")]
     auth: Option<AuthWord>,
+
+    /// Where the images are: `file:DIR`, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or
+    /// `az://CONTAINER/PREFIX`; several servers can serve one bucket [default: the store]
+    #[arg(long, value_name = "WHERE")]
+    storage: Option<Storage>,
+
+    /// The storage's own address, e.g. that of a server that speaks S3
+    #[arg(long, value_name = "URL")]
+    storage_endpoint: Option<url::Url>,
+
+    /// The storage's region, where the environment does not say it
+    #[arg(long, value_name = "REGION")]
+    storage_region: Option<String>,
+
+    /// The secret that opens the storage: `username` and `password` are the access key's name and the key
+    /// [default: what the provider's environment variables or the instance say]
+    #[arg(long, value_name = "VAULT/SECRET")]
+    storage_secret: Option<SecretPath>,
 
     /// Where clients reach it, where that is not what they say
     #[arg(long, value_name = "URL")]
@@ -109,6 +130,10 @@ impl ServeArgs {
             anonymous: self.anonymous.map(Rights::from),
             auth: self.auth.map(Scheme::from),
             url: self.url,
+            storage: self.storage,
+            storage_endpoint: self.storage_endpoint,
+            storage_region: self.storage_region,
+            storage_secret: self.storage_secret,
             immutable_tags: self.immutable_tags,
             deletes: self.no_delete.then_some(false),
             ..Serving::default()

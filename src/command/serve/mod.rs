@@ -11,9 +11,10 @@ pub(crate) use args::ServeArgs;
 
 use super::{CommandError, CommandResult, Outcome, cannot};
 use crate::config::{Rights, Serving, load_serving};
+use crate::image::Storage;
 use crate::output::{Page, Report};
 use crate::server::{Access, Certificate, Deletes, Listener, Server};
-use crate::session::Session;
+use crate::session::{Session, StorageOptions};
 
 /// Where it listens where nothing is said.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
@@ -28,11 +29,12 @@ pub(super) async fn run(mut args: ServeArgs, session: &Session) -> CommandResult
     let listen = said.listen.unwrap_or(LISTEN);
     let doing = format!("serve at {listen}");
     check(&said, listen, &doing)?;
-    let server = server(&said, session, &doing)?;
+    let server = server(&said, session, &doing).await?;
     let certificate = said.tls_cert.zip(said.tls_key).map(|(certificate, key)| Certificate { certificate, key });
     let listener = Listener::bind(listen).map_err(cannot(&doing))?;
     let scheme = if certificate.is_some() { "https" } else { "http" };
-    let serving = ServingReport { url: format!("{scheme}://{}", listener.address()) };
+    let storage = said.storage.as_ref().map(ToString::to_string);
+    let serving = ServingReport { url: format!("{scheme}://{}", listener.address()), storage };
     session.console().report(&serving).map_err(cannot(&doing))?;
     listener.serve(server, certificate).await.map_err(cannot(&doing))?;
     Ok(Outcome::printed())
@@ -60,9 +62,15 @@ fn check(said: &Serving, listen: SocketAddr, doing: &str) -> Result<(), CommandE
     Ok(())
 }
 
-fn server(said: &Serving, session: &Session, doing: &str) -> Result<Server, CommandError> {
+async fn server(said: &Serving, session: &Session, doing: &str) -> Result<Server, CommandError> {
     let access = access(said, session, doing)?;
-    let host = session.host().map_err(cannot(doing))?;
+    let storage = StorageOptions {
+        storage: said.storage.clone().unwrap_or(Storage::Local(None)),
+        endpoint: said.storage_endpoint.clone(),
+        region: said.storage_region.clone(),
+        secret: said.storage_secret.clone(),
+    };
+    let host = session.host(&storage).await.map_err(cannot(doing))?;
     let deletes = if said.deletes == Some(false) { Deletes::Off } else { Deletes::Allowed };
     Ok(Server::new(host, access).keeping(said.immutable_tags.clone()).with_deletes(deletes))
 }
@@ -85,11 +93,15 @@ fn access(said: &Serving, session: &Session, doing: &str) -> Result<Access, Comm
 #[derive(Debug, Serialize)]
 struct ServingReport {
     url: String,
+    /// What is served, where that is not the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage: Option<String>,
 }
 
 impl Report for ServingReport {
     fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
-        writeln!(page, "serving the store at {}", self.url)
+        let what = self.storage.as_deref().unwrap_or("the store");
+        writeln!(page, "serving {what} at {}", self.url)
     }
 
     fn quiet(&self, page: &mut Page<'_>) -> io::Result<()> {

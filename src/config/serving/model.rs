@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::credentials::{RepositoryPattern, SecretPath};
-use crate::image::{RepositoryName, Tag};
+use crate::image::{RepositoryName, Storage, Tag};
 
 /// Everything that can be said of `serve`.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +36,14 @@ pub struct Serving {
     pub auth: Option<Scheme>,
     /// Where clients reach it, where that is not what they say.
     pub url: Option<Url>,
+    /// Where the images are: `file:DIR`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. Unset, the store.
+    pub storage: Option<Storage>,
+    /// The storage's own address, e.g. that of a server that speaks S3.
+    pub storage_endpoint: Option<Url>,
+    /// The storage's region, where the environment does not say it.
+    pub storage_region: Option<String>,
+    /// What opens the storage, `VAULT/SECRET`: `username` and `password` are the access key's name and the key.
+    pub storage_secret: Option<SecretPath>,
     /// Users under one name, for the rules in `access`.
     pub groups: Vec<Group>,
     /// Who may do what where. Empty, every user may do everything; else what no rule allows is denied.
@@ -68,6 +76,10 @@ impl Serving {
             anonymous: self.anonymous.or(below.anonymous),
             auth: self.auth.or(below.auth),
             url: self.url.or(below.url),
+            storage: self.storage.or(below.storage),
+            storage_endpoint: self.storage_endpoint.or(below.storage_endpoint),
+            storage_region: self.storage_region.or(below.storage_region),
+            storage_secret: self.storage_secret.or(below.storage_secret),
             groups: [self.groups, below.groups].concat(),
             access: [self.access, below.access].concat(),
             immutable_tags: list(self.immutable_tags, below.immutable_tags),

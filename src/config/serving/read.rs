@@ -10,6 +10,7 @@ use super::model::{
 };
 use crate::config::schema::{path, read_entries, timeout};
 use crate::credentials::RepositoryPattern;
+use crate::image::Storage;
 use crate::yaml::{Fields, Kind, Place, Read, Reader, from_text};
 
 /// The most connections and uploads that a limit can name.
@@ -26,6 +27,10 @@ const SERVING: Kind = Kind {
         "anonymous",
         "auth",
         "url",
+        "storage",
+        "storage-endpoint",
+        "storage-region",
+        "storage-secret",
         "groups",
         "access",
         "immutable-tags",
@@ -61,6 +66,10 @@ pub(super) fn serving(reader: &mut Reader, place: Place<'_>, base: &Path) -> Ser
         anonymous: fields.optional("anonymous", rights),
         auth: fields.optional("auth", scheme),
         url: fields.optional("url", url),
+        storage: fields.optional("storage", |text| storage(text, base)),
+        storage_endpoint: fields.optional("storage-endpoint", url),
+        storage_region: fields.optional("storage-region", name),
+        storage_secret: fields.optional("storage-secret", from_text),
         access: rules.into_iter().filter_map(|place| rule(fields.reader, place, &groups)).collect(),
         groups,
         immutable_tags: fields.list("immutable-tags", from_text),
@@ -139,6 +148,14 @@ fn url(text: &str) -> Read<Url> {
     let url = url.filter(|url| url.username().is_empty() && url.password().is_none());
     // The text is not shown: the URL of a webhook often is its own password.
     url.ok_or_else(|| "it is not an http or https URL without a user".to_owned())
+}
+
+/// A directory starts, as every path here, at the file's own.
+fn storage(text: &str, base: &Path) -> Read<Storage> {
+    match from_text(text)? {
+        Storage::Local(Some(directory)) => Ok(Storage::Local(Some(base.join(directory)))),
+        storage => Ok(storage),
+    }
 }
 
 fn name(text: &str) -> Read<String> {

@@ -14,7 +14,8 @@ fn problems(text: &str) -> Vec<String> {
 fn every_key_is_read() {
     let serving = read(
         "listen: 0.0.0.0:5000\ntls-cert: cert.pem\ntls-key: /key.pem\nplain-http: false\nusers: users\n\
-         anonymous: pull\nauth: token\nurl: https://r.example\ngroups:\n- {name: dev, users: [alice, bob]}\n\
+         anonymous: pull\nauth: token\nurl: https://r.example\n\
+         storage: s3://images/site\nstorage-endpoint: https://minio.example\nstorage-region: here\nstorage-secret: v/s3\ngroups:\n- {name: dev, users: [alice, bob]}\n\
          access:\n- {repository: team-a/, to: ['group:dev', 'user:carol'], allow: [push]}\n- {to: [users], allow: [pull]}\n\
          immutable-tags: ['v*', 'release/app:*']\ndeletes: false\nweb: false\naccess-log: json\n\
          webhooks:\n- {url: 'https://hook.example/x', secret: v/s}\n\
@@ -27,6 +28,9 @@ fn every_key_is_read() {
     assert_eq!((serving.plain_http, serving.deletes, serving.web), (Some(false), Some(false), Some(false)));
     assert_eq!((serving.anonymous, serving.auth), (Some(Rights::Pull), Some(Scheme::Token)));
     assert_eq!((serving.groups.len(), serving.access.len(), serving.webhooks.len()), (1, 2, 1));
+    assert_eq!(serving.storage.map(|storage| storage.to_string()).as_deref(), Some("s3://images/site"));
+    assert_eq!(serving.storage_endpoint.as_ref().map(url::Url::as_str), Some("https://minio.example/"));
+    assert_eq!((serving.storage_region.as_deref(), serving.storage_secret.is_some()), (Some("here"), true));
     assert_eq!(serving.access_log, Some(LogForm::Json));
     assert_eq!(serving.limits.blob_size, Some(1 << 30));
     let (name, other) = ("team-a/app".parse().unwrap(), "team-ab".parse().unwrap());
@@ -60,6 +64,7 @@ fn what_is_wrong_is_told_with_its_line_and_the_nearest_key() {
         ("access:\n- {to: [users], allow: [all]}\n", "`all` is not one of pull, push, delete"),
         ("groups:\n- {name: a, users: []}\n- {name: a}\n", "the name `a` stands twice"),
         ("tls-cert: x\n", "`tls-cert` and `tls-key` go together"),
+        ("storage: /srv\n", "it is none of file:DIR, s3://BUCKET/PREFIX"),
         ("immutable-tags: ['[a']\n", "is no pattern for tags"),
         ("immutable-tags: ['Team:v*']\n", "is no pattern for tags"),
         ("immutable-tags: ['team:']\n", "it fits no tag"),
