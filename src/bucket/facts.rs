@@ -26,8 +26,8 @@ struct Pointer {
 
 /// The content of the fact that a blob belongs to a repository.
 #[derive(Debug, Serialize, Deserialize)]
-struct Belonging {
-    size: u64,
+pub(super) struct Belonging {
+    pub(super) size: u64,
 }
 
 /// Whether a fact was written.
@@ -48,8 +48,26 @@ impl Shared {
 
     /// Moves a tag, whatever it points at.
     pub(super) async fn set_tag(&self, repository: &RepositoryName, tag: &Tag, manifest: &Descriptor) -> Result<()> {
+        let before = self.tag(repository, tag).await?;
         let pointer = Pointer { manifest: manifest.clone(), by: String::new() };
-        self.objects.write(&layout::tag(repository, tag), written(&pointer)?).await.map(drop)
+        self.put_fact(&layout::tag(repository, tag), written(&pointer)?).await?;
+        match before.filter(|before| before.digest != manifest.digest) {
+            Some(left) => self.leave(repository, &left.digest).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes a tag, and says whether it was there.
+    pub(super) async fn remove_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<bool> {
+        let Some(left) = self.tag(repository, tag).await? else { return Ok(false) };
+        self.objects.remove(&layout::tag(repository, tag)).await?;
+        self.leave(repository, &left.digest).await?;
+        Ok(true)
+    }
+
+    /// Notes that a manifest has lost a tag now: how long it has been without is counted from then on.
+    async fn leave(&self, repository: &RepositoryName, manifest: &Digest) -> Result<()> {
+        self.touch(&layout::manifest(repository, manifest)).await
     }
 
     /// Makes a tag that is not there. Of several who do so at once one is told `Now`.

@@ -7,7 +7,9 @@
 //! uploads/WORD                    how far an upload is: whose, its parts, its hash
 //! rests/WORD/STEP                 the bytes of an upload that are too few for a part of their own
 //! leases/WORD                     one per running push
-//! upkeep/…                        what is about to go
+//! trash/WORD                      content that nothing points at any more, to be removed
+//! damaged/sha256-HEX              what was found to have another digest, set aside
+//! upkeep/…                        who collects, and what is about to go
 //! repositories/a/b/
 //!   _manifests/sha256-HEX         a manifest belongs here: its descriptor, a line break, its bytes
 //!   _blobs/sha256-HEX             a blob belongs here: its size
@@ -25,12 +27,18 @@ use crate::image::{Digest, RepositoryName, Tag};
 pub(super) const MARKER: &str = "store.json";
 /// What is about to be removed by whoever collects.
 pub(super) const CONDEMNED: &str = "upkeep/condemned";
+/// Who collects.
+pub(super) const COLLECTOR: &str = "upkeep/collector";
 /// All blobs.
 pub(super) const BLOBS: &str = "blobs";
 /// All uploads.
 pub(super) const UPLOADS: &str = "uploads";
 /// All leases.
 pub(super) const LEASES: &str = "leases";
+/// All content that is to be removed.
+pub(super) const TRASH: &str = "trash";
+/// All content.
+pub(super) const CONTENT: &str = "content";
 /// All repositories.
 pub(super) const REPOSITORIES: &str = "repositories";
 
@@ -41,7 +49,7 @@ pub(super) fn blob(digest: &Digest) -> String {
 
 /// The content that goes by a word.
 pub(super) fn content(word: &str) -> String {
-    format!("content/{word}")
+    format!("{CONTENT}/{word}")
 }
 
 /// The upload that goes by a word.
@@ -57,6 +65,16 @@ pub(super) fn rest(word: &str, step: u64) -> String {
 /// The lease that goes by a word.
 pub(super) fn lease(word: &str) -> String {
     format!("{LEASES}/{word}")
+}
+
+/// The note that some content is to be removed.
+pub(super) fn trash(word: &str) -> String {
+    format!("{TRASH}/{word}")
+}
+
+/// A blob that was found damaged: what led to its content.
+pub(super) fn damaged(digest: &Digest) -> String {
+    format!("damaged/{}", digest_name(digest))
 }
 
 /// The facts of a repository of one kind.
@@ -125,6 +143,11 @@ pub(super) fn last(key: &str) -> &str {
     key.rsplit('/').next().unwrap_or(key)
 }
 
+/// The digest that the last part of a key stands for.
+pub(super) fn digest_of(key: &str) -> Option<Digest> {
+    last(key).replacen('-', ":", 1).parse().ok()
+}
+
 /// Whether a text can be a word that was given here: nothing else may become part of a key.
 pub(super) fn is_word(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -136,7 +159,11 @@ mod tests {
 
     #[test]
     fn keys_name_what_they_stand_for() {
-        let repository: RepositoryName = "a/b".parse().unwrap();
+        let (digest, repository): (Digest, RepositoryName) = (Digest::of(b""), "a/b".parse().unwrap());
+        for key in [blob(&digest), manifest(&repository, &digest), referrer(&repository, &digest, &digest)] {
+            assert_eq!(digest_of(&key), Some(digest.clone()));
+        }
+        assert_eq!(digest_of("blobs/sha256-../x"), None);
         assert_eq!(tag(&repository, &"V1".parse().unwrap()), "repositories/a/b/_tags/V1");
         assert!(is_word(&"0a".repeat(16)) && !is_word("../x") && !is_word(&"0/".repeat(16)));
     }

@@ -24,6 +24,7 @@ mod remove;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod upload;
 
 pub use connect::{Connection, Key};

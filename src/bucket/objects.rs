@@ -48,6 +48,11 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Listed {
     pub(super) key: String,
+    pub(super) size: u64,
+    /// When it was written, by the bucket's clock.
+    pub(super) modified: SystemTime,
+    /// Another one where it was written with other content.
+    pub(super) e_tag: Option<String>,
 }
 
 /// What came of a conditional write.
@@ -87,10 +92,12 @@ impl Objects {
         Ok(Some(Found { bytes, version, modified }))
     }
 
-    /// Looks whether an object is there.
+    /// When an object was written, and how long it is; `None` where there is none.
     pub(super) async fn look(&self, key: &str) -> Result<Option<Listed>> {
         match self.access.head(&self.path(key)).await {
-            Ok(_) => Ok(Some(Listed { key: key.to_owned() })),
+            Ok(meta) => {
+                Ok(Some(Listed { key: key.to_owned(), size: meta.size, modified: modified(&meta), e_tag: meta.e_tag }))
+            }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed(Doing::Read, key, error)),
         }
@@ -152,6 +159,9 @@ impl Objects {
         let (shown, named) = (self.shown.clone(), directory.to_owned());
         let listed = move |meta: ObjectMeta| Listed {
             key: meta.location.as_ref().get(skipped..).unwrap_or_default().to_owned(),
+            size: meta.size,
+            modified: modified(&meta),
+            e_tag: meta.e_tag,
         };
         let failed = move |error| failed::explain(&shown, Doing::List, &named, error);
         self.access.list(Some(&self.path(directory))).map_ok(listed).map_err(failed).boxed()

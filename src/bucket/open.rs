@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::fresh::{SKEW, YOUNG};
 use super::layout;
 use super::objects::{ObjectAccess, Objects, Put};
 use crate::files;
@@ -15,8 +16,6 @@ use crate::registry::{Error, ErrorKind, Identity, Remedy, Result};
 const FORMAT: u32 = 1;
 /// The longest fact that is read: a manifest, behind its descriptor.
 pub(super) const MAX_FACT_BYTES: u64 = 9 * 1024 * 1024;
-/// How long nothing that was written is collected.
-const GRACE: Duration = Duration::from_hours(24);
 
 /// Images in a bucket. Clones are the same bucket.
 #[derive(Clone)]
@@ -28,8 +27,10 @@ pub struct Bucket {
 pub(super) struct Shared {
     pub(super) objects: Objects,
     pub(super) identity: Identity,
-    /// How long nothing that was written is collected.
-    pub(super) grace: Duration,
+    /// How long a fact is young.
+    pub(super) young: Duration,
+    /// What clocks may differ by.
+    pub(super) skew: Duration,
 }
 
 /// The content of the object that says the format.
@@ -47,7 +48,7 @@ impl Bucket {
     pub(super) async fn over(access: Arc<dyn ObjectAccess>, prefix: &str, shown: &str) -> Result<Self> {
         let objects = Objects::new(access, prefix, shown);
         let identity = Identity { place: shown.to_owned(), credential: None, local: false };
-        let shared = Shared { objects, identity, grace: GRACE };
+        let shared = Shared { objects, identity, young: YOUNG, skew: SKEW };
         shared.check_format().await?;
         shared.check_conditions().await?;
         Ok(Self { shared: Arc::new(shared) })

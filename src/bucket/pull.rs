@@ -38,29 +38,26 @@ impl Shared {
         verified(name, digest, &descriptor, bytes)
     }
 
-    /// The parts below a repository, and whether the repository is one.
-    async fn look_into(&self, prefix: String) -> Result<(Option<RepositoryName>, Vec<String>)> {
-        let at = if prefix.is_empty() {
-            layout::REPOSITORIES.to_owned()
-        } else {
-            format!("{}/{prefix}", layout::REPOSITORIES)
-        };
-        let parts = self.objects.directories(&at).await?;
-        let is_one = parts.iter().any(|part| part == Kind::Manifests.word());
+    /// The repository of this name, if it holds any of these facts, and the names below it.
+    async fn look_into(&self, name: String, kinds: &[Kind]) -> Result<(Option<RepositoryName>, Vec<String>)> {
+        let slash = if name.is_empty() { "" } else { "/" };
+        let parts = self.objects.directories(&format!("{}{slash}{name}", layout::REPOSITORIES)).await?;
+        let is_one = kinds.iter().any(|kind| parts.iter().any(|part| part == kind.word()));
         let below = parts.into_iter().filter(|part| !part.starts_with('_'));
-        let below = below.map(|part| if prefix.is_empty() { part } else { format!("{prefix}/{part}") });
         // A longer path than any name stands for none; this also bounds the walk.
-        let below = below.filter(|name| name.parse::<RepositoryName>().is_ok()).collect();
-        Ok((is_one.then(|| prefix.parse().ok()).flatten(), below))
+        let below =
+            below.map(|part| format!("{name}{slash}{part}")).filter(|name| name.parse::<RepositoryName>().is_ok());
+        let below = below.collect();
+        Ok((is_one.then(|| name.parse().ok()).flatten(), below))
     }
 
-    /// Every repository that holds a manifest, level by level.
-    pub(super) fn repositories(&self) -> BoxStream<'_, Result<Vec<RepositoryName>>> {
+    /// Every repository that holds facts of these kinds, level by level.
+    pub(super) fn repositories_with<'a>(&'a self, kinds: &'a [Kind]) -> BoxStream<'a, Result<Vec<RepositoryName>>> {
         stream::try_unfold(vec![String::new()], move |level| async move {
             if level.is_empty() {
                 return Ok(None);
             }
-            let looked = stream::iter(level).map(|prefix| self.look_into(prefix)).buffered(AT_ONCE);
+            let looked = stream::iter(level).map(|name| self.look_into(name, kinds)).buffered(AT_ONCE);
             let (found, below): (Vec<_>, Vec<_>) = looked.try_collect::<Vec<_>>().await?.into_iter().unzip();
             let found: Vec<RepositoryName> = found.into_iter().flatten().collect();
             Ok::<_, Error>(Some((found, below.into_iter().flatten().collect())))
@@ -135,6 +132,6 @@ impl Catalog for Bucket {
     }
 
     fn repositories(&self) -> BoxStream<'_, Result<Vec<RepositoryName>>> {
-        self.shared.repositories()
+        self.shared.repositories_with(&[Kind::Manifests])
     }
 }

@@ -9,7 +9,7 @@ use crate::registry::{Remover, Result};
 #[async_trait]
 impl Remover for Bucket {
     async fn remove_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<()> {
-        let removed = self.shared.remove_fact(&layout::tag(repository, tag)).await?;
+        let removed = self.shared.remove_tag(repository, tag).await?;
         if removed { Ok(()) } else { Err(self.shared.missing(&format!("tag `{tag}` in {repository}"))) }
     }
 

@@ -1,10 +1,13 @@
 //! How far an upload is, as it is kept in the bucket.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::super::facts::written;
 use super::super::objects::Version;
+use super::super::sessions::{seconds_now, time_of};
 use super::super::{Shared, layout};
 use crate::image::{Algorithm, Digest, HashState, Hasher, RepositoryName};
 use crate::registry::Result;
@@ -18,10 +21,12 @@ const MAX_STATE_BYTES: u64 = 4 * 1024 * 1024;
 pub(in super::super) struct State {
     repository: RepositoryName,
     owner: String,
+    /// In seconds since 1970, by the clock of the server that began it.
+    begun: u64,
     /// Grows with every state, so that no two are alike.
-    pub(super) step: u64,
+    pub(in super::super) step: u64,
     /// Whose turn it is: a word of the request that is at it.
-    pub(super) turn: Option<String>,
+    pub(in super::super) turn: Option<String>,
     /// Whether a turn was ever taken from a request that was not heard of any more.
     pub(super) doubtful: bool,
     /// What the parts are given under, once there is one.
@@ -33,7 +38,7 @@ pub(in super::super) struct State {
     /// The SHA-256 of all that.
     pub(super) hash: HashState,
     /// The blob that it is becoming: from then on the content may be in use.
-    pub(super) becoming: Option<Digest>,
+    pub(in super::super) becoming: Option<Digest>,
 }
 
 /// A part that has arrived.
@@ -57,6 +62,7 @@ impl State {
         Self {
             repository: repository.clone(),
             owner: owner.to_owned(),
+            begun: seconds_now(),
             step: 0,
             turn: None,
             doubtful: false,
@@ -76,7 +82,7 @@ impl State {
     }
 
     /// The state as an object.
-    pub(super) fn written(&self) -> Result<Bytes> {
+    pub(in super::super) fn written(&self) -> Result<Bytes> {
         written(self)
     }
 
@@ -85,8 +91,13 @@ impl State {
         self.repository == *repository && self.owner == owner
     }
 
+    /// When it began.
+    pub(in super::super) fn begun(&self) -> SystemTime {
+        time_of(self.begun)
+    }
+
     /// Where it is to belong.
-    pub(super) fn repository(&self) -> &RepositoryName {
+    pub(in super::super) fn repository(&self) -> &RepositoryName {
         &self.repository
     }
 
@@ -96,7 +107,7 @@ impl State {
     }
 
     /// The bytes that have arrived.
-    pub(super) fn length(&self) -> u64 {
+    pub(in super::super) fn length(&self) -> u64 {
         self.arrived() + self.rest.as_ref().map_or(0, |rest| rest.length)
     }
 }
