@@ -11,8 +11,8 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::{ClientOptions, RetryConfig};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::objects::ObjectAccess;
 use super::Bucket;
+use super::objects::ObjectAccess;
 use crate::image::{BucketAddress, Provider};
 use crate::registry::{Error, ErrorKind, Remedy, Result};
 

@@ -2,6 +2,7 @@
 
 mod faults;
 mod images;
+mod upkeep;
 mod uploads;
 
 use std::sync::Arc;

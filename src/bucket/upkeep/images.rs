@@ -27,7 +27,9 @@ impl Shared {
             for (tag, digest, stored) in contents.listed(untagged) {
                 let weight = weights.entry(digest.clone()).or_insert_with(|| {
                     let weight = contents.weigh(&digest);
-                    weight.keys().for_each(|content| *needed_by.entry(content.clone()).or_default() += 1);
+                    for content in weight.keys() {
+                        *needed_by.entry(content.clone()).or_default() += 1;
+                    }
                     weight
                 });
                 let Some((descriptor, _)) = contents.content(&digest) else { continue };
