@@ -17,6 +17,9 @@
 //! * [`outbound`] the one place that dials · [`client`] a registry over HTTP
 //! * [`blobs`] content in files by digest · [`store`] images on this computer · `bucket` the same in object storage · [`archive`] image layouts
 //! * [`transfer`] moving images: plan, then run · [`server`] the embedded registry
+//! * [`blobs`] content in files by digest · [`store`] images on this computer · [`archive`] image layouts
+//! * [`transfer`] moving images: plan, then run · [`mirror`] keeping repositories the same by rules
+//! * [`server`] the embedded registry
 //! * [`output`] everything that is shown · [`session`] concrete things from the configuration
 //! * [`command`] one file a command · [`cli`] words in, an exit code out
 //!
@@ -46,6 +49,7 @@ pub mod credentials;
 pub mod failure;
 pub mod files;
 pub mod image;
+pub mod mirror;
 pub mod outbound;
 pub mod output;
 pub mod progress;

@@ -27,6 +27,7 @@ mod registries;
 mod rules;
 mod secrecy;
 mod serving;
+mod syncing;
 mod tables;
 mod terminal;
 mod threats;

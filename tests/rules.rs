@@ -25,6 +25,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("bucket", &["registry"]),
     ("archive", &["blobs", "compression", "registry"]),
     ("transfer", &["registry"]),
+    ("mirror", &["registry", "transfer", "yaml"]),
     ("server", &["config", "registry", "wire"]),
     ("output", &[]),
     (
@@ -52,6 +53,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "client",
             "config",
             "credentials",
+            "mirror",
             "output",
             "registry",
             "server",

@@ -20,6 +20,12 @@ impl CommandError {
         Self { doing: doing.into(), kind: cause.kind(), cause: Some(Box::new(cause)), hints: Vec::new() }
     }
 
+    /// The same for a failure whose type is not known.
+    #[must_use]
+    pub(crate) fn of(doing: impl Into<String>, cause: Box<dyn Failure>) -> Self {
+        Self { doing: doing.into(), kind: cause.kind(), cause: Some(cause), hints: Vec::new() }
+    }
+
     /// An error with nothing behind it.
     #[must_use]
     pub(crate) fn plain(kind: FailureKind, message: impl Into<String>) -> Self {

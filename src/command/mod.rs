@@ -29,6 +29,7 @@ mod save;
 mod secret;
 mod serve;
 mod settings;
+mod sync;
 mod tag;
 mod tags;
 mod token;
@@ -91,6 +92,8 @@ pub(crate) enum Command {
     /// Copy an image from any place to any places
     #[command(visible_alias = "cp")]
     Copy(copy::CopyArgs),
+    /// Keep repositories the same, by rules or by name
+    Sync(sync::SyncArgs),
     /// Print the digests that images have now
     #[command(visible_alias = "digest")]
     Resolve(resolve::ResolveArgs),
@@ -168,6 +171,7 @@ impl Command {
             Self::Pull(args) => pull::run(args, session).await,
             Self::Push(args) => push::run(args, session).await,
             Self::Copy(args) => copy::run(args, session).await,
+            Self::Sync(args) => sync::run(args, session).await,
             Self::Resolve(args) => resolve::run(args, session).await,
             Self::Tags(args) => tags::run(args, session).await,
             Self::Inspect(args) => inspect::run(args, session).await,

@@ -77,10 +77,7 @@ impl<'a> Moves<'a> {
 
     /// Carries all of them out.
     pub(super) async fn run(mut self) -> Result<Moved, CommandError> {
-        let settings = self.session.config().map_err(cannot(self.verb))?.settings.concurrency;
-        let settings = Settings { concurrency: settings, ..Settings::default() };
-        let engine = Engine::new(settings, self.session.spool(), self.session.console().progress())
-            .with_journals(self.session.journals());
+        let engine = engine(self.session).map_err(cannot(self.verb))?;
         let mut images = Vec::new();
         let jobs = std::mem::take(&mut self.jobs);
         let ended = |job: &Job, destination: &Destination, result: Result<TransferReport, _>| match result {
@@ -146,6 +143,12 @@ impl Moved {
     }
 }
 
+/// What moves images in this session.
+pub(super) fn engine(session: &Session) -> Result<Engine, SessionError> {
+    let settings = Settings { concurrency: session.config()?.settings.concurrency, ..Settings::default() };
+    Ok(Engine::new(settings, session.spool(), session.console().progress()).with_journals(session.journals()))
+}
+
 /// What the flags and the settings say about what is moved.
 pub(super) fn options(flags: &ContentFlags, clobber: Clobber, session: &Session) -> Result<Options, SessionError> {
     let settings = &session.config()?.settings;
@@ -177,13 +180,13 @@ impl Report for MoveReport {
 }
 
 /// The destination's name with the digest that it has now.
-fn pinned(image: &TransferReport) -> String {
+pub(super) fn pinned(image: &TransferReport) -> String {
     let name = image.destination.split_once('@').map_or(image.destination.as_str(), |(name, _)| name);
     format!("{name}@{}", image.digest)
 }
 
 /// What travelled and what did not, in a few words.
-fn summary(image: &TransferReport) -> String {
+pub(super) fn summary(image: &TransferReport) -> String {
     // What is copied onto itself has its tag already.
     if image.unchanged || image.source == image.destination {
         return "(unchanged)".to_owned();
@@ -209,7 +212,7 @@ fn summary(image: &TransferReport) -> String {
 }
 
 /// How many blobs, and their bytes, in words; nothing where there are none.
-fn counted<const N: usize>(tallies: [(&Tally, &str); N]) -> Vec<String> {
+pub(super) fn counted<const N: usize>(tallies: [(&Tally, &str); N]) -> Vec<String> {
     let there = tallies.into_iter().filter(|(tally, _)| tally.count > 0);
     there
         .map(|(tally, word)| {

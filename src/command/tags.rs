@@ -1,21 +1,20 @@
 //! `tags`: the tags of a repository, as they come from the registry.
 
-use std::cmp::Ordering;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use futures_util::{StreamExt, TryStreamExt};
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
-use semver::{Version, VersionReq};
+use semver::VersionReq;
 use serde::{Serialize, Serializer};
 
 use super::flags::RegistryFlags;
 use super::inspect::{Overview, overview};
 use super::{CommandError, CommandResult, LOOKS, Outcome, cannot};
 use crate::image::{RepositoryName, Selector, Tag};
+use crate::mirror::Filter;
 use crate::output::{Page, Reader, Report, ResultStream, Shown, age, size};
 use crate::registry::Registry;
 use crate::session::Session;
@@ -81,7 +80,7 @@ pub(super) async fn run(args: TagsArgs, session: &Session) -> CommandResult {
     let (place, repository) =
         session.repository(&args.repository, &args.registry.access()).await.map_err(cannot(doing()))?;
     let shown = args.repository.escape_debug().to_string();
-    let listing = Listing { filter: Filter::new(&args)?, registry: place, repository, shown };
+    let listing = Listing { filter: filter(&args)?, registry: place, repository, shown };
     match args.sort {
         None => stream(&listing, &args, session).await,
         Some(order) => sorted(&listing, order, &args, session).await,
@@ -141,7 +140,7 @@ async fn sorted(listing: &Listing, order: Order, args: &TagsArgs, session: &Sess
     let limit = args.limit.map_or(usize::MAX, NonZeroUsize::get);
     match order {
         Order::Name => tags.sort(),
-        Order::Semver => tags.sort_by(by_version),
+        Order::Semver => tags.sort_by(Tag::by_version),
         Order::Newest => {}
     }
     if order != Order::Newest {
@@ -200,55 +199,10 @@ impl Columns {
     }
 }
 
-/// Highest version first; tags that are no versions behind them, by name.
-fn by_version(a: &Tag, b: &Tag) -> Ordering {
-    match (version(a), version(b)) {
-        (Some(a), Some(b)) => b.cmp(&a),
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-        (None, None) => a.cmp(b),
-    }
-}
-
-/// Reads a tag as a version: with or without `v`, with one to three numbers.
-fn version(tag: &Tag) -> Option<Version> {
-    let text = tag.as_str();
-    let text = text.strip_prefix('v').unwrap_or(text);
-    let numbers = text.find(['-', '+']).unwrap_or(text.len());
-    let (core, rest) = text.split_at(numbers);
-    let missing = 2usize.checked_sub(core.matches('.').count())?;
-    Version::parse(&format!("{core}{}{rest}", ".0".repeat(missing))).ok()
-}
-
-/// Which tags are wanted; every given condition must hold.
-struct Filter {
-    matching: Option<GlobSet>,
-    exclude: Option<GlobSet>,
-    semver: Option<VersionReq>,
-}
-
-impl Filter {
-    fn new(args: &TagsArgs) -> Result<Self, CommandError> {
-        Ok(Self { matching: globs(&args.matching)?, exclude: globs(&args.exclude)?, semver: args.semver.clone() })
-    }
-
-    fn takes(&self, tag: &Tag) -> bool {
-        self.matching.as_ref().is_none_or(|globs| globs.is_match(tag.as_str()))
-            && !self.exclude.as_ref().is_some_and(|globs| globs.is_match(tag.as_str()))
-            && self.semver.as_ref().is_none_or(|range| version(tag).is_some_and(|version| range.matches(&version)))
-    }
-}
-
-fn globs(patterns: &[String]) -> Result<Option<GlobSet>, CommandError> {
-    if patterns.is_empty() {
-        return Ok(None);
-    }
-    let wrong = |error: globset::Error| CommandError::usage(format!("a tag pattern is wrong: {error}"));
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(Glob::new(pattern).map_err(wrong)?);
-    }
-    Ok(Some(set.build().map_err(wrong)?))
+fn filter(args: &TagsArgs) -> Result<Filter, CommandError> {
+    let filter = Filter::all().matching(&args.matching).and_then(|filter| filter.without(&args.exclude));
+    let wrong = |error| CommandError::usage(format!("a tag pattern is wrong: {error}"));
+    Ok(filter.map_err(wrong)?.within(args.semver.clone()))
 }
 
 /// One tag, and what was found out about it.
@@ -302,35 +256,4 @@ impl Report for Row {
 
 fn write(out: &mut ResultStream<'_>, row: &Row) -> Result<Reader, CommandError> {
     out.item(row).map_err(cannot("write the list"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sorted(tags: &[&str]) -> Vec<String> {
-        let mut tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
-        tags.sort_by(by_version);
-        tags.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn versions_are_ordered_as_versions() {
-        assert_eq!(
-            sorted(&["3.9", "latest", "v3.10.1", "3.10.1-rc.1", "3", "edge"]),
-            ["v3.10.1", "3.10.1-rc.1", "3.9", "3", "edge", "latest"]
-        );
-    }
-
-    #[test]
-    fn what_is_a_version() {
-        for (tag, expected) in
-            [("3", "3.0.0"), ("v1.2", "1.2.0"), ("1.2.3-rc.1", "1.2.3-rc.1"), ("1-alpine", "1.0.0-alpine")]
-        {
-            assert_eq!(version(&tag.parse().unwrap()).map(|v| v.to_string()).as_deref(), Some(expected), "{tag}");
-        }
-        for tag in ["latest", "1.2.3.4", "v", "sha-1234"] {
-            assert_eq!(version(&tag.parse().unwrap()), None, "{tag}");
-        }
-    }
 }

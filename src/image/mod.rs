@@ -18,6 +18,7 @@ mod reference;
 mod repository;
 mod storage;
 mod unambiguous;
+mod version;
 
 #[cfg(test)]
 mod tests;

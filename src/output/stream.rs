@@ -52,6 +52,25 @@ impl<'a> ResultStream<'a> {
         self.console.write(text.as_bytes())
     }
 
+    /// Ends the document with one more field behind the list; in text that is what its report writes.
+    ///
+    /// # Errors
+    /// Where standard output cannot be written.
+    pub fn finish_with(self, name: &str, last: &dyn Report) -> Result<(), OutputError> {
+        let end = match (self.console.format(), self.head) {
+            (OutputFormat::Text, _) => return self.console.report(last).map(drop),
+            (OutputFormat::Json, head) => {
+                let before = head.map_or_else(|| "\n  ]".to_owned(), |head| head + "]");
+                format!("{before},\n  \"{name}\": {}\n}}\n", serial::json_line(&last)?)
+            }
+            (OutputFormat::Yaml, head) => {
+                let before = head.map_or_else(|| "\n".to_owned(), |head| head + " []\n");
+                format!("{before}{}\n", serial::yaml(&BTreeMap::from([(name, last)]))?)
+            }
+        };
+        self.console.write(end.as_bytes()).map(drop)
+    }
+
     /// Ends the document.
     ///
     /// # Errors

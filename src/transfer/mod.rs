@@ -42,7 +42,7 @@ mod well;
 
 pub use error::{Error, PlaceFailed, Side};
 pub use journal::{Journals, KeptTransfer};
-pub use outline::{BlobLine, Fate, ManifestLine, Outline, Totals};
+pub use outline::{BlobLine, Brought, Fate, ManifestLine, Outline, Totals};
 pub use plan::{Clobber, ManifestStep, Options, Role, TransferPlan};
 pub use report::{AttachedItem, BlobTallies, Tally, TransferReport};
 pub use run::{Engine, Job, Settings};

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -122,24 +123,29 @@ impl Totals {
     }
 }
 
-/// The blobs that would be sent, and to which repository of which place.
-type Brought = HashMap<(Identity, Digest), RepositoryName>;
+/// What several plans would bring where, so that what they share is counted once.
+#[derive(Debug, Default)]
+pub struct Brought(Mutex<HashMap<(Identity, Digest), RepositoryName>>);
 
 impl Job {
     /// Describes what a run would do at every destination, in their order, and does nothing.
     ///
     /// Each has an error of its own, as [`TransferPlan::make`] and [`TransferPlan::outline`].
     pub async fn outlines(&self) -> Vec<Result<Outline, Error>> {
+        self.outlines_beside(&Brought::default()).await
+    }
+
+    /// The same beside the plans of other jobs: what one of those brings, this one does not send.
+    pub async fn outlines_beside(&self, brought: &Brought) -> Vec<Result<Outline, Error>> {
         let source = self.view();
         let outline = async |destination| {
             let plan = TransferPlan::make(&source, destination, &self.options).await?;
             plan.outline().await
         };
         let mut outlines = join_all(self.destinations.iter().map(outline)).await;
-        let mut brought = Brought::new();
         for (destination, outline) in self.destinations.iter().zip(&mut outlines) {
             if let Ok(outline) = outline {
-                outline.share(destination, &mut brought);
+                outline.share(destination, brought);
             }
         }
         outlines
@@ -148,7 +154,8 @@ impl Job {
 
 impl Outline {
     /// Leaves out what is sent to the same place for an earlier destination, and adds what is sent for this one.
-    fn share(&mut self, destination: &Destination, brought: &mut Brought) {
+    fn share(&mut self, destination: &Destination, brought: &Brought) {
+        let mut brought = brought.0.lock().unwrap_or_else(PoisonError::into_inner);
         let place = destination.registry.identity();
         for blob in self.blobs.iter_mut().filter(|blob| blob.action == Fate::Send) {
             match brought.entry((place.clone(), blob.digest.clone())) {

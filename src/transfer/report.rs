@@ -1,5 +1,7 @@
 //! What a transfer did, as plain data for whoever shows it.
 
+use std::ops::AddAssign;
+
 use serde::Serialize;
 
 use super::delivery::Delivered;
@@ -15,6 +17,13 @@ pub struct Tally {
     pub count: u64,
     /// Their bytes together, at most `u64::MAX`.
     pub bytes: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, more: Self) {
+        self.count += more.count;
+        self.bytes = self.bytes.saturating_add(more.bytes);
+    }
 }
 
 impl Tally {

@@ -140,8 +140,10 @@ impl Engine {
         }
     }
 
-    /// Brings one image to all its destinations at once; none waits for another.
-    async fn copy_job(&self, job: &Job) -> Vec<Result<TransferReport, Error>> {
+    /// Brings one image to all its destinations at once, in their order; none waits for another.
+    ///
+    /// Each has an error of its own, as [`Engine::copy`].
+    pub async fn copy_job(&self, job: &Job) -> Vec<Result<TransferReport, Error>> {
         let source = job.view();
         let track = |destination| Track::new(self, &source, destination);
         // All are known before the first begins, so that it reads for all.

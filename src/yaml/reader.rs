@@ -27,7 +27,8 @@ pub(crate) struct Place<'v> {
 }
 
 impl<'v> Place<'v> {
-    fn below(&self, step: impl Into<Step>, value: &'v Value) -> Self {
+    /// What stands one step below.
+    pub(crate) fn below(&self, step: impl Into<Step>, value: &'v Value) -> Self {
         Self { value, path: self.path.iter().cloned().chain([step.into()]).collect() }
     }
 }
@@ -218,6 +219,21 @@ impl<'v> Fields<'_, 'v> {
     pub(crate) fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Read<T>) -> Vec<T> {
         let items = self.items(key);
         items.iter().filter_map(|item| self.reader.parse(item, key, Scalar::Text, &parse)).collect()
+    }
+
+    /// The values of `key`, parsed: those of a list, or the one that stands there. An empty list is a problem,
+    /// because it could mean all as well as none.
+    pub(crate) fn several<T>(&mut self, key: &str, parse: impl Fn(&str) -> Read<T>) -> Option<Vec<T>> {
+        let place = self.place(key)?;
+        let items = match place.value {
+            Value::Sequence(items) if items.is_empty() => {
+                self.reader.problem(&place, format!("`{key}` is empty; leave it out, or name at least one"));
+                return None;
+            }
+            Value::Sequence(_) => self.reader.items(&place, key),
+            _ => vec![place],
+        };
+        Some(items.iter().filter_map(|item| self.reader.parse(item, key, Scalar::Text, &parse)).collect())
     }
 
     /// The items of the list `key`, as they are.

@@ -33,6 +33,8 @@ pub(crate) enum Task {
     Copy(Name, Vec<Name>),
     /// All tags of a repository.
     Tags(Name),
+    /// All tags of a repository, to be the same at another; of those that can do it.
+    Sync(Name, Name),
 }
 
 impl Name {
@@ -69,6 +71,7 @@ impl Task {
             Self::Version => Vec::new(),
             Self::Resolve(name) | Self::Pull(name) | Self::Tags(name) => vec![name],
             Self::Copy(source, destinations) => [source].into_iter().chain(destinations).collect(),
+            Self::Sync(source, destination) => vec![source, destination],
         };
         let mut addresses: Vec<&str> = names.into_iter().map(|name| name.address.as_str()).collect();
         addresses.sort_unstable();
@@ -88,6 +91,9 @@ fn tranship(task: &Task, plain: bool) -> Vec<String> {
         Task::Resolve(name) => words(&["resolve", &name.to_string()]),
         Task::Tags(name) => words(&["tags", &name.place()]),
         Task::Pull(name) => words(&["pull", &name.to_string(), "--attached", "none"]),
+        Task::Sync(source, destination) => {
+            words(&["sync", "--attached", "none", &source.place(), &destination.place()])
+        }
         Task::Copy(source, destinations) => {
             let copy = words(&["copy", "--attached", "none", &source.to_string()]);
             copy.into_iter().chain(destinations.iter().map(Name::to_string)).collect()
@@ -110,6 +116,10 @@ fn skopeo(task: &Task, plain: bool, directory: &str) -> Vec<String> {
         Task::Pull(name) => {
             words(&["copy", "--preserve-digests", &from, &remote(name), &format!("oci:{directory}:{}", name.tag)])
         }
+        Task::Sync(source, destination) => {
+            let ends = [source.place(), destination.place()];
+            words(&["sync", "--src", "docker", "--dest", "docker", &from, &to, &ends[0], &ends[1]])
+        }
         Task::Copy(source, destinations) => {
             let destination = remote(&destinations[0]);
             words(&["copy", "--preserve-digests", &from, &to, &remote(source), &destination])
@@ -125,6 +135,7 @@ fn crane(task: &Task, directory: &str) -> Vec<String> {
         Task::Tags(name) => words(&["ls", &name.place()]),
         Task::Pull(name) => words(&["pull", "--format", "oci", &name.to_string(), directory]),
         Task::Copy(source, destinations) => words(&["copy", &source.to_string(), &destinations[0].to_string()]),
+        Task::Sync(source, destination) => words(&["copy", "--all-tags", &source.place(), &destination.place()]),
     }
 }
 
@@ -139,6 +150,7 @@ fn regctl(task: &Task, plain: bool, directory: &str) -> Vec<String> {
         Task::Copy(source, destinations) => {
             words(&["image", "copy", &source.to_string(), &destinations[0].to_string()])
         }
+        Task::Sync(..) => unreachable!("regctl does nothing to all tags of a repository"),
     };
     [hosts, work].concat()
 }
@@ -158,5 +170,6 @@ fn oras(task: &Task, plain: bool, directory: &str) -> Vec<String> {
             let ends = words(&[&source.to_string(), &destinations[0].to_string()]);
             [words(&["copy"]), plain("--from-plain-http"), plain("--to-plain-http"), ends].concat()
         }
+        Task::Sync(..) => unreachable!("oras does nothing to all tags of a repository"),
     }
 }

@@ -100,22 +100,24 @@ pub(super) fn many_small_layers(bench: &mut Bench) {
     bench.results.goal_of("P5", format!("wall time of the best peer, {work}"), wall, Bound::AtMost(0.8));
 }
 
-/// P6: one image to many tags that point to it already, in one run, between registries that answer at once.
+/// P6: a repository whose tags are all there already, between registries that answer at once.
 pub(super) fn unchanged_tags(bench: &mut Bench) {
     let count: usize = bench.size(1000, 20);
-    let work = format!("copy to {count} unchanged tags");
-    let (source, destination) = (Scripted::start(), Scripted::start());
+    let work = format!("sync of {count} unchanged tags");
+    let (source, destination) = (Scripted::settings().page(count).start(), Scripted::start());
     let image = image().build();
     let tags = tags(count);
-    source.put(REPOSITORY, &image, &["v0"]);
-    destination.put(REPOSITORY, &image, &tags.iter().map(String::as_str).collect::<Vec<_>>());
-    let names: Vec<Name> = tags.iter().map(|tag| Name::new(&destination.address(), REPOSITORY, tag)).collect();
+    let names: Vec<&str> = tags.iter().map(String::as_str).collect();
+    for registry in [&source, &destination] {
+        registry.put(REPOSITORY, &image, &names);
+    }
     bench.alone("P6", &work, |mode| {
         if mode == Mode::Timed {
             source.forget_requests();
             destination.forget_requests();
         }
-        Errand::plain(Task::Copy(Name::new(&source.address(), REPOSITORY, "v0"), names.clone()))
+        let [from, to] = [&source, &destination].map(|registry| Name::new(&registry.address(), REPOSITORY, ""));
+        Errand::plain(Task::Sync(from, to))
     });
     let requests = source.requests().len() + destination.requests().len();
     let Some(row) = bench.results.rows.last_mut().filter(|row| row.id == "P6") else { return };
@@ -123,7 +125,12 @@ pub(super) fn unchanged_tags(bench: &mut Bench) {
     let (cpu, wall, count) = (row.cpu.as_secs_f64(), row.wall.as_secs_f64(), figure(count as u64));
     bench.results.goal("P6", "CPU milliseconds for a tag", cpu * 1e3 / count, Bound::AtMost(0.5));
     bench.results.goal("P6", "tags in a second", count / wall, Bound::AtLeast(3000.0));
-    bench.results.goal("P6", "requests for a tag", figure(requests as u64) / count, Bound::AtMost(2.0));
+    bench.results.goal(
+        "P6",
+        "requests for a tag, without the list",
+        figure(requests as u64 - 1) / count,
+        Bound::AtMost(2.0),
+    );
 }
 
 /// Where a registry is spoken to, and the relay that stands there.
