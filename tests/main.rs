@@ -8,6 +8,7 @@ mod support;
 mod archives;
 mod authentication;
 mod budgets;
+mod bundling;
 mod completion;
 mod configuration;
 mod conformance;

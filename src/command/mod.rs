@@ -3,6 +3,7 @@
 //! A command turns words into typed values, asks `session` for concrete sides, has `transfer` or a contract
 //! do the work, and hands its report to the console. It builds no client and prints nothing itself.
 
+mod bundle;
 mod completions;
 mod config;
 mod copy;
@@ -94,6 +95,9 @@ pub(crate) enum Command {
     Copy(copy::CopyArgs),
     /// Keep repositories the same, by rules or by name
     Sync(sync::SyncArgs),
+    /// Carry what is new to networks without a way in
+    #[command(subcommand)]
+    Bundle(bundle::BundleCommand),
     /// Print the digests that images have now
     #[command(visible_alias = "digest")]
     Resolve(resolve::ResolveArgs),
@@ -172,6 +176,7 @@ impl Command {
             Self::Push(args) => push::run(args, session).await,
             Self::Copy(args) => copy::run(args, session).await,
             Self::Sync(args) => sync::run(args, session).await,
+            Self::Bundle(command) => bundle::run(command, session).await,
             Self::Resolve(args) => resolve::run(args, session).await,
             Self::Tags(args) => tags::run(args, session).await,
             Self::Inspect(args) => inspect::run(args, session).await,

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use super::BackupName;
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::{
-    Begun, Error, ErrorKind, Identity, ImageDestination, PushSession, Registry, Result, TagCondition, UploadState,
+    Begun, Error, ErrorKind, Identity, ImageDestination, Intake, PushSession, Registry, Result, TagCondition,
+    UploadState,
 };
 
 /// A place that is written to as before, but for tags that move: what they pointed at keeps a name.
@@ -102,6 +103,10 @@ enum Standing {
 impl ImageDestination for Keeping {
     fn identity(&self) -> &Identity {
         self.inner_identity()
+    }
+
+    fn intake(&self) -> Intake {
+        self.inner.intake()
     }
 
     async fn resolve(&self, repository: &RepositoryName, selector: &Selector) -> Result<Option<Descriptor>> {

@@ -7,7 +7,7 @@
 mod destination;
 mod lists;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,6 +51,8 @@ struct State {
     /// `None` once the archive is finished.
     tar: Option<TarSink>,
     blobs: HashMap<Digest, u64>,
+    /// Blobs that manifests may name though they are not here.
+    elsewhere: HashSet<Digest>,
     manifests: HashMap<Digest, RawManifest>,
     index: Index,
     images: Vec<lists::Image>,
@@ -91,6 +93,7 @@ impl Pack {
         let state = State {
             tar: Some(TarSink::new(output)),
             blobs: HashMap::new(),
+            elsewhere: HashSet::new(),
             manifests: HashMap::new(),
             index: Index::default(),
             images: Vec::new(),
@@ -106,6 +109,11 @@ impl Pack {
     pub fn image(&self, selector: &LayoutSelector, ending: Ending) -> Result<PackedImage> {
         let name = super::name_to_write(selector, "an archive")?;
         Ok(PackedImage::new(self.clone(), name, ending))
+    }
+
+    /// From now on images may lack these blobs: whoever reads the archive is to have them from elsewhere.
+    pub async fn presume(&self, blobs: impl IntoIterator<Item = Digest>) {
+        self.shared.state.lock().await.elsewhere.extend(blobs);
     }
 
     /// Adds a member that is no part of an image.
@@ -146,7 +154,9 @@ impl State {
 
     /// Writes a manifest, once.
     fn put_manifest(&mut self, manifest: &RawManifest) -> Result<()> {
-        super::require_content(manifest, "the archive", |content| Ok(self.has(content)))?;
+        super::require_content(manifest, "the archive", |content| {
+            Ok(self.has(content) || self.elsewhere.contains(&content.digest))
+        })?;
         if !self.manifests.contains_key(manifest.digest()) {
             self.tar()?.document(&blob_name(manifest.digest()), manifest.bytes())?;
             self.manifests.insert(manifest.digest().clone(), manifest.clone());

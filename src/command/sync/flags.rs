@@ -16,7 +16,7 @@ use crate::mirror::{BackupName, Filter, Format, Newest, Order, Pruning, Rule, Ru
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  $ tranship sync -f rules.yaml --dry-run\n  \
     $ tranship sync docker.io/library/alpine registry.example.com/alpine --semver '>=3.18' --newest 5\n  \
-    $ tranship sync 'quay.io/prometheus/*' registry.example.com/prometheus --every 15m --metrics sync.prom\n\n\
+    $ tranship sync 'quay.io/prometheus/*' registry.example.com/prometheus --every 15m\n\n\
     A file of rules:\n  \
     defaults: {to: [registry.example.com/mirror], attached: image}\n  \
     rules:\n  \
@@ -43,9 +43,6 @@ pub(crate) struct SyncArgs {
     #[arg(long, requires = "rules")]
     pub(super) scoped: bool,
 
-    #[command(flatten)]
-    pub(super) tags: TagFlags,
-
     /// Give what is overwritten a name first, e.g. `{tag}-before-{date}`
     #[arg(long, value_name = "PATTERN", conflicts_with = "rules")]
     pub(super) backup_tag: Option<BackupName>,
@@ -71,6 +68,9 @@ pub(crate) struct SyncArgs {
     /// Write what rounds came to into this file, for Prometheus
     #[arg(long, value_name = "FILE")]
     pub(super) metrics: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) tags: TagFlags,
 
     #[command(flatten)]
     pub(super) registry: RegistryFlags,
@@ -146,17 +146,17 @@ impl SyncArgs {
             (true, true) => Pruning::Forced,
         }
     }
+}
 
-    /// What the flags say of content holds for every rule, whatever it says.
-    pub(super) fn override_content(&self, rules: &mut Rules) {
-        for rule in &mut rules.rules {
-            if self.content.all_platforms {
-                rule.platforms = Some(Vec::new());
-            } else if !self.content.platforms.is_empty() {
-                rule.platforms = Some(self.content.platforms.clone());
-            }
-            rule.attached = self.content.attached.or(rule.attached);
+/// What the flags say of content holds for every rule, whatever it says.
+pub(in super::super) fn override_content(content: &ContentFlags, rules: &mut Rules) {
+    for rule in &mut rules.rules {
+        if content.all_platforms {
+            rule.platforms = Some(Vec::new());
+        } else if !content.platforms.is_empty() {
+            rule.platforms = Some(content.platforms.clone());
         }
+        rule.attached = content.attached.or(rule.attached);
     }
 }
 

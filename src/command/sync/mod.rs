@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use self::flags::SyncArgs as Args;
 pub(crate) use self::flags::SyncArgs;
+pub(super) use self::flags::{format, override_content};
 pub(super) use self::places::SessionPlaces;
 use self::report::{Line, SummaryLine, doing};
 use super::moving::{engine, options};
@@ -118,6 +119,6 @@ fn rules(args: &Args, session: &Session) -> Result<Rules, CommandError> {
         )
         .with_hint("add `prune: {max-share: 0.2}` to a rule, or to `defaults`"));
     }
-    args.override_content(&mut rules);
+    override_content(&args.content, &mut rules);
     Ok(rules)
 }
