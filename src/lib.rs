@@ -57,6 +57,7 @@ pub mod registry;
 pub mod server;
 pub mod session;
 pub mod store;
+pub mod streams;
 pub mod transfer;
 pub mod wire;
 pub mod yaml;

@@ -29,6 +29,7 @@ mod rules;
 mod secrecy;
 mod serving;
 mod syncing;
+mod streams;
 mod tables;
 mod terminal;
 mod threats;

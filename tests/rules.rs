@@ -26,6 +26,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("archive", &["blobs", "compression", "registry"]),
     ("transfer", &["registry"]),
     ("mirror", &["registry", "transfer", "yaml"]),
+    ("streams", &["config", "outbound", "registry", "transfer", "yaml"]),
     ("server", &["config", "registry", "wire"]),
     ("output", &[]),
     (
@@ -41,6 +42,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "registry",
             "server",
             "store",
+            "streams",
             "transfer",
             "wire",
             "yaml",
@@ -59,6 +61,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "server",
             "session",
             "store",
+            "streams",
             "transfer",
             "yaml",
         ],

@@ -31,6 +31,7 @@ mod secret;
 mod serve;
 mod settings;
 mod sync;
+mod stream;
 mod tag;
 mod tags;
 mod token;
@@ -119,6 +120,9 @@ pub(crate) enum Command {
     Save(save::SaveArgs),
     /// Bring the images of an archive home
     Load(load::LoadArgs),
+    /// Keep histories of what tags point at, and act when that changes
+    #[command(subcommand)]
+    Stream(stream::StreamCommand),
     /// List and clean up what is kept of interrupted transfers
     #[command(subcommand)]
     Transfers(transfers::TransfersCommand),
@@ -186,6 +190,7 @@ impl Command {
             Self::Images(args) => images::run(args, session).await,
             Self::Save(args) => save::run(args, session).await,
             Self::Load(args) => load::run(args, session).await,
+            Self::Stream(command) => stream::run(command, session).await,
             Self::Transfers(command) => transfers::run(command, session).await,
             Self::Registry(command) => registry::run(command, session).await,
             Self::Settings(command) => settings::run(command, session),

@@ -78,10 +78,12 @@ async fn sides(text: &str, args: &PullArgs, session: &Session) -> Result<(Source
 }
 
 fn remote(text: &str, session: &Session) -> Result<ImageReference, SessionError> {
-    match session.location(text)? {
+    match session.image_location(text)? {
         Location::Registry(reference) => Ok(reference),
-        Location::Store { .. } | Location::Layout { .. } | Location::Archive { .. } | Location::Directory(_) => {
-            Err(SessionError::NotRemote(text.to_owned()))
-        }
+        Location::Store { .. }
+        | Location::Layout { .. }
+        | Location::Archive { .. }
+        | Location::Directory(_)
+        | Location::Stream(_) => Err(SessionError::NotRemote(text.to_owned())),
     }
 }

@@ -52,7 +52,7 @@ pub(super) async fn run(args: ResolveArgs, session: &Session) -> CommandResult {
 
 async fn resolve(text: &str, args: &ResolveArgs, session: &Session) -> Result<Resolved, CommandError> {
     let doing = || format!("resolve `{}`", text.escape_debug());
-    let location = session.location(text).map_err(cannot(doing()))?;
+    let location = session.image_location(text).map_err(cannot(doing()))?;
     let source = session.source(&location, &args.registry.access()).await.map_err(cannot(doing()))?;
     let found = source.registry.resolve(&source.repository, &source.selector).await.map_err(cannot(doing()))?;
     let descriptor = found.ok_or_else(|| CommandError::new(format!("cannot {}", doing()), missing(&location)))?;
@@ -66,6 +66,10 @@ pub(super) fn missing(location: &Location) -> Error {
         Location::Registry(reference) => {
             let repository = format!("{}/{}", reference.registry, reference.repository);
             error.at(reference.registry.to_string()).with_remedy(Remedy::ListTags(repository))
+        }
+        Location::Stream(reference) => {
+            let name = &reference.name;
+            error.with_remedy(Remedy::Other(format!("see what it had: `tranship stream history {name}`")))
         }
         Location::Store { .. } | Location::Layout { .. } | Location::Archive { .. } | Location::Directory(_) => {
             error.with_remedy(Remedy::Other("see what the store holds: `tranship images`".to_owned()))

@@ -4,14 +4,17 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::reference::split;
-use super::{Digest, DigestPrefix, ImageReference, Naming, ReferenceError, RepositoryName, Tag};
+use super::{
+    Digest, DigestPrefix, ImageReference, Naming, ReferenceError, RepositoryName, Selector, StreamReference, Tag,
+};
 
 /// The kinds of place that other tools know and this program does not. Nobody who writes one means an image of
 /// that name with a tag.
-const FOREIGN_KINDS: [&str; 4] = ["containers-storage", "docker-daemon", "sif", "stream"];
+const FOREIGN_KINDS: [&str; 3] = ["containers-storage", "docker-daemon", "sif"];
 
 /// What a hint says of the kinds that are.
-const KNOWN_KINDS: &str = "the kinds are `docker://`, `store:`, `oci:`, `oci-archive:`, `docker-archive:` and `dir:`";
+const KNOWN_KINDS: &str =
+    "the kinds are `docker://`, `store:`, `oci:`, `oci-archive:`, `docker-archive:`, `dir:` and `stream:`";
 
 /// Where an image is, or is to be. Closed data; what can be done there is behaviour of the `registry` traits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub enum Location {
     },
     /// `dir:DIR`: one image in a plain directory, as skopeo writes it.
     Directory(PathBuf),
+    /// `stream:NAME:TAG`: what a tag of a stream points at. A source only.
+    Stream(StreamReference),
 }
 
 /// In which form images are in an archive.
@@ -142,6 +147,9 @@ impl Location {
         if text == "-" {
             return Err(LocationError::BareDash);
         }
+        if let Some(rest) = text.strip_prefix("stream:") {
+            return Ok(Self::Stream(StreamReference::parse(rest)?));
+        }
         if let Some((kind, rest)) = text.split_once(':').filter(|(kind, _)| FOREIGN_KINDS.contains(kind)) {
             return Err(LocationError::Kind { kind: kind.to_owned(), rest: rest.to_owned() });
         }
@@ -155,8 +163,11 @@ impl Location {
             Self::Registry(reference) => reference.digest(),
             Self::Store { selector: StoreSelector::Digest(digest, _), .. }
             | Self::Layout { selector: LayoutSelector::Digest(digest), .. }
-            | Self::Archive { selector: LayoutSelector::Digest(digest), .. } => Some(digest),
-            Self::Store { .. } | Self::Layout { .. } | Self::Archive { .. } | Self::Directory(_) => None,
+            | Self::Archive { selector: LayoutSelector::Digest(digest), .. }
+            | Self::Stream(StreamReference { selector: Selector::Digest(digest), .. }) => Some(digest),
+            Self::Store { .. } | Self::Layout { .. } | Self::Archive { .. } | Self::Directory(_) | Self::Stream(_) => {
+                None
+            }
         }
     }
 }
@@ -234,6 +245,7 @@ impl fmt::Display for Location {
             Self::Layout { directory, selector } => write!(f, "oci:{}{selector}", directory.display()),
             Self::Archive { form, file, selector } => write!(f, "{}:{file}{selector}", form.word()),
             Self::Directory(directory) => write!(f, "dir:{}", directory.display()),
+            Self::Stream(reference) => write!(f, "stream:{reference}"),
         }
     }
 }
@@ -335,6 +347,8 @@ mod tests {
             "docker-archive:app.tar:docker.io/library/alpine:3".to_owned(),
             "docker-archive:/a/app.tar:@0".to_owned(),
             "dir:/a/b:c".to_owned(),
+            "stream:app:prod".to_owned(),
+            format!("stream:app@{digest}"),
         ] {
             assert_eq!(show(&text), text);
         }
@@ -349,6 +363,7 @@ mod tests {
         // As docker completes it, whatever is configured here.
         assert_eq!(show("docker-archive:f:alpine"), "docker-archive:f:docker.io/library/alpine:latest");
         assert_eq!(show("docker-archive:f:team/a:1"), "docker-archive:f:docker.io/team/a:1");
+        assert_eq!(show("stream:app"), "stream:app:latest");
     }
 
     #[test]
@@ -375,6 +390,7 @@ mod tests {
             ("store:", "is empty"),
             ("store:A", "`A` cannot stand"),
             ("store:a@sha256:abc", "64 hex digits"),
+            ("stream:a/b:c", "holds a `/`"),
             ("docker://", "is empty"),
             ("docker://https://x", "without `https://`"),
         ] {

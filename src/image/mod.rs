@@ -17,6 +17,7 @@ mod platform;
 mod reference;
 mod repository;
 mod storage;
+mod stream;
 mod unambiguous;
 mod version;
 
@@ -36,3 +37,4 @@ pub use platform::{Platform, PlatformError};
 pub use reference::{ImageReference, Naming, ReferenceError, RegistryPath, Selector};
 pub use repository::{NameError, RepositoryName, Tag, TagError};
 pub use storage::{BucketAddress, BucketAddressError, Provider, Storage, StorageWordError};
+pub use stream::{StreamName, StreamNameError, StreamReference};

@@ -5,7 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{
-    AddressError, Digest, DigestError, DigestPrefix, NameError, RegistryAddress, RepositoryName, Tag, TagError,
+    AddressError, Digest, DigestError, DigestPrefix, NameError, RegistryAddress, RepositoryName, StreamNameError, Tag,
+    TagError,
 };
 
 /// What completes a short name and tells registries from repositories: the configuration's part in parsing.
@@ -298,6 +299,9 @@ pub enum ReferenceError {
     /// The digest is wrong.
     #[error(transparent)]
     Digest(#[from] DigestError),
+    /// The name of a stream is wrong.
+    #[error(transparent)]
+    Stream(#[from] StreamNameError),
 }
 
 impl ReferenceError {

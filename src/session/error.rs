@@ -8,6 +8,7 @@ use crate::image::{LocationError, NameError, ReferenceError};
 use crate::output::OutputError;
 use crate::registry;
 use crate::server::SignerError;
+use crate::streams::StreamError;
 
 use super::StorageError;
 
@@ -52,6 +53,12 @@ pub enum SessionError {
     /// What is to be served cannot be opened.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// A stream where something else than reading is to be done.
+    #[error("`{}` is an image of a stream, which can only be read", .0.escape_debug())]
+    Stream(String),
+    /// What a stream's tag points at cannot be told.
+    #[error(transparent)]
+    StreamImage(#[from] StreamError),
     /// Something at home where an image of a remote registry is needed.
     #[error("`{}` is not an image of a remote registry", .0.escape_debug())]
     NotRemote(String),
@@ -93,10 +100,12 @@ impl SessionError {
             Self::Signer(error) => Some(error),
             Self::Output(error) => Some(error),
             Self::Storage(error) => Some(error),
+            Self::StreamImage(error) => Some(error),
             Self::Location(_)
             | Self::Reference(_)
             | Self::Name(_)
             | Self::Files { .. }
+            | Self::Stream(_)
             | Self::NotRemote(_)
             | Self::Truncated(_)
             | Self::HomeName(_)
@@ -116,6 +125,15 @@ impl Failure for SessionError {
             Self::Location(error) => error.hint().into_iter().collect(),
             Self::Reference(error) => error.hint().into_iter().collect(),
             Self::Files { shown, .. } => vec![format!("copy it there first: `tranship copy {shown} …`")],
+            Self::Stream(shown) => {
+                let name = shown.trim_start_matches("stream:");
+                match name.split_once(':') {
+                    Some(_) => {
+                        vec![format!("what a stream's tag points at is set by `tranship stream tag SRC {name}`")]
+                    }
+                    None => vec![format!("see its tags: `tranship stream show {name}`")],
+                }
+            }
             Self::NotRemote(_) => vec!["`tranship copy` brings images from any place to any place".to_owned()],
             Self::Nameless(_) => vec!["say what it is to be called: `--to REPOSITORY:TAG`".to_owned()],
             Self::NoOrigin(name) => vec![format!("say where to: `tranship push store:{name} DST`")],

@@ -43,6 +43,7 @@ impl Session {
         let full = |text: &str| ImageReference::parse(text, &Naming::of_docker()).ok();
         let reference = match location {
             Location::Registry(reference) => Some(reference.clone()),
+            Location::Stream(reference) => self.stream_image(reference).ok(),
             Location::Store { repository, selector } => {
                 let selector = match selector {
                     StoreSelector::Tag(tag) | StoreSelector::Digest(_, Some(tag)) => Selector::Tag(tag.clone()),

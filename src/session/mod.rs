@@ -9,6 +9,7 @@ mod error;
 mod home;
 mod sides;
 mod storage;
+mod streams;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use clients::ClientKey;
 pub use error::SessionError;
 pub use sides::{Place, Purpose};
 pub use storage::{StorageError, StorageOptions};
+pub use streams::Registries;
 
 /// What the command line says about the session as a whole.
 #[derive(Clone, Debug)]

@@ -54,6 +54,10 @@ impl Session {
     pub async fn source(&self, location: &Location, access: &Access) -> Result<Source, SessionError> {
         let shown = location.to_string();
         match location {
+            Location::Stream(reference) => {
+                let image = Location::Registry(self.stream_image(reference)?);
+                Ok(Source { shown, ..Box::pin(self.source(&image, access)).await? })
+            }
             Location::Layout { directory, selector } => {
                 of_files(Layout::open_source(directory, selector).await?, shown)
             }
@@ -150,6 +154,7 @@ impl Session {
     pub async fn destination(&self, location: &Location, access: &Access) -> Result<Destination, SessionError> {
         let shown = location.to_string();
         match location {
+            Location::Stream(_) => Err(SessionError::Stream(shown)),
             Location::Layout { directory, selector } => {
                 let layout = Layout::create_destination(directory, selector, Arc::new(LocalDisk)).await?;
                 Ok(into_files(Arc::new(layout), nameless()?, shown))
@@ -193,6 +198,7 @@ impl Session {
             Location::Layout { .. } => Err(SessionError::Files { shown, what: "a layout" }),
             Location::Archive { .. } => Err(SessionError::Files { shown, what: "an archive" }),
             Location::Directory(_) => Err(SessionError::Files { shown, what: "a directory" }),
+            Location::Stream(_) => Err(SessionError::Stream(shown)),
             Location::Store { repository, selector } => {
                 let store = self.store()?;
                 let selector = store.select(repository, selector).await?;
@@ -232,6 +238,9 @@ impl Session {
         ];
         if let Some((_, what)) = of_files.into_iter().find(|(kind, _)| text.starts_with(kind)) {
             return Err(SessionError::Files { shown: text.to_owned(), what });
+        }
+        if text.starts_with("stream:") {
+            return Err(SessionError::Stream(text.to_owned()));
         }
         let text = text.strip_prefix("docker://").unwrap_or(text);
         let (registry, repository) = ImageReference::parse_repository(text, &self.config()?.naming())?;
