@@ -2,9 +2,11 @@
 //!
 //! What a document means is read by one parser (`serde_yaml`), where things stand in it and how its text
 //! changes by another (`yaml-edit`, a lossless tree). Every edit is checked by the first: what was written means
-//! exactly what was intended, or nothing is changed. Nothing here knows what a document is about. The
-//! configuration uses it, and what reads application specs and rules. `reader` takes a document apart strictly, and
-//! `problem` says what is wrong in it, with its line.
+//! exactly what was intended, or nothing is changed. A text of several documents, of which single words are to be
+//! replaced, is read from the events of a third (`saphyr-parser`), which alone tells where the word behind an alias
+//! or a merge stands. Nothing here knows what a document is about. The configuration uses it, and what reads
+//! application specs and rules. `reader` takes a document apart strictly, and `problem` says what is wrong in it,
+//! with its line.
 
 mod edit;
 #[cfg(test)]
@@ -12,6 +14,9 @@ mod edit_tests;
 mod position;
 mod problem;
 mod reader;
+mod stream;
+#[cfg(test)]
+mod stream_tests;
 
 pub use edit::EditError;
 pub use position::Positions;
@@ -19,6 +24,7 @@ pub(crate) use problem::{Finding, located, suggestion};
 pub use problem::{Origin, Problem};
 pub(crate) use reader::{Completeness, Fields, Kind, Place, Read, Reader, Scalar, from_text, names_a_secret};
 pub use serde_yaml::{Mapping, Value};
+pub use stream::{Node, Stream, replace_words};
 
 use crate::failure::{Failure, FailureKind};
 
