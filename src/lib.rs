@@ -20,6 +20,7 @@
 //! * [`blobs`] content in files by digest · [`store`] images on this computer · [`archive`] image layouts
 //! * [`transfer`] moving images: plan, then run · [`mirror`] keeping repositories the same by rules
 //! * [`server`] the embedded registry
+//! * [`application`] which images a spec names, and the same file with them pinned
 //! * [`output`] everything that is shown · [`session`] concrete things from the configuration
 //! * [`command`] one file a command · [`cli`] words in, an exit code out
 //!
@@ -36,6 +37,7 @@
 //! 9. Every body, list and depth has a bound.
 //! 10. What is acknowledged is durable.
 
+pub mod application;
 pub mod archive;
 pub mod blobs;
 #[cfg(feature = "object-storage")]

@@ -6,6 +6,7 @@
 mod support;
 
 mod archives;
+mod applications;
 mod authentication;
 mod budgets;
 mod bundling;

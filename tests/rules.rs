@@ -27,6 +27,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("transfer", &["registry"]),
     ("mirror", &["registry", "transfer", "yaml"]),
     ("streams", &["config", "outbound", "registry", "transfer", "yaml"]),
+    ("application", &["yaml"]),
     ("server", &["config", "registry", "wire"]),
     ("output", &[]),
     (
@@ -52,6 +53,7 @@ const MODULES: &[(&str, &[&str])] = &[
         "command",
         &[
             "archive",
+            "application",
             "client",
             "config",
             "credentials",

@@ -4,6 +4,7 @@
 //! do the work, and hands its report to the console. It builds no client and prints nothing itself.
 
 mod bundle;
+mod app;
 mod completions;
 mod config;
 mod copy;
@@ -32,6 +33,8 @@ mod serve;
 mod settings;
 mod sync;
 mod stream;
+mod several;
+mod specs;
 mod tag;
 mod tags;
 mod token;
@@ -126,6 +129,9 @@ pub(crate) enum Command {
     /// List and clean up what is kept of interrupted transfers
     #[command(subcommand)]
     Transfers(transfers::TransfersCommand),
+    /// Work on all images that application specs name
+    #[command(subcommand)]
+    App(app::AppCommand),
     /// Configure and test remote registries
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
@@ -192,6 +198,7 @@ impl Command {
             Self::Load(args) => load::run(args, session).await,
             Self::Stream(command) => stream::run(command, session).await,
             Self::Transfers(command) => transfers::run(command, session).await,
+            Self::App(command) => app::run(command, session).await,
             Self::Registry(command) => registry::run(command, session).await,
             Self::Settings(command) => settings::run(command, session),
             Self::Config(command) => config::run(command, session).await,

@@ -60,6 +60,13 @@ impl<'a> Moves<'a> {
         self.jobs.push(Job { source: source.clone(), destinations: there, options: options.clone() });
     }
 
+    /// Adds what failed before.
+    #[must_use]
+    pub(super) fn with_failures(mut self, failures: Vec<CommandError>) -> Self {
+        self.failures.extend(failures);
+        self
+    }
+
     /// Notes an image that could not be opened.
     pub(super) fn failed(&mut self, image: &str, error: impl Failure) {
         self.failures.push(CommandError::new(format!("cannot {} `{}`", self.verb, image.escape_debug()), error));
@@ -116,8 +123,8 @@ impl<'a> Moves<'a> {
 
 /// What came of the transfers of one command.
 pub(super) struct Moved {
-    images: Vec<TransferReport>,
-    failures: Vec<CommandError>,
+    pub(super) images: Vec<TransferReport>,
+    pub(super) failures: Vec<CommandError>,
 }
 
 impl Moved {
@@ -162,21 +169,37 @@ pub(super) fn options(flags: &ContentFlags, clobber: Clobber, session: &Session)
 
 /// What was moved.
 #[derive(Debug, Serialize)]
-struct MoveReport {
-    images: Vec<TransferReport>,
+pub(super) struct MoveReport {
+    pub(super) images: Vec<TransferReport>,
 }
 
 impl Report for MoveReport {
     fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
-        for image in &self.images {
-            writeln!(page, "{}  {}", Shown(pinned(image)), summary(image))?;
-        }
-        Ok(())
+        self.images.iter().try_for_each(|image| line(image, page))
     }
 
     fn quiet(&self, page: &mut Page<'_>) -> io::Result<()> {
         self.images.iter().try_for_each(|image| writeln!(page, "{}", image.digest))
     }
+}
+
+/// One image that was moved, where they are told as they come.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct MovedImage(pub(super) TransferReport);
+
+impl Report for MovedImage {
+    fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
+        line(&self.0, page)
+    }
+
+    fn quiet(&self, page: &mut Page<'_>) -> io::Result<()> {
+        writeln!(page, "{}", self.0.digest)
+    }
+}
+
+fn line(image: &TransferReport, page: &mut Page<'_>) -> io::Result<()> {
+    writeln!(page, "{}  {}", Shown(pinned(image)), summary(image))
 }
 
 /// The destination's name with the digest that it has now.

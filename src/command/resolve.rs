@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use futures_util::StreamExt as _;
 use serde::Serialize;
 
 use super::flags::RegistryFlags;
-use super::{CommandError, CommandResult, LOOKS, Outcome, cannot};
+use super::several::several;
+use super::{CommandError, CommandResult, Outcome, cannot};
 use crate::image::{Descriptor, Digest, Location, MediaType};
 use crate::output::{Page, Report};
 use crate::registry::{Error, ErrorKind, Remedy};
-use crate::session::Session;
+use crate::session::{Access, Session};
 
 /// Flags of `resolve`.
 #[derive(Args, Debug)]
@@ -36,27 +36,31 @@ pub(crate) struct ResolveArgs {
 /// # Errors
 /// None as a whole: images are reported one by one.
 pub(super) async fn run(args: ResolveArgs, session: &Session) -> CommandResult {
-    let looks = args.images.iter().map(|text| resolve(text, &args, session));
-    let mut looks = futures_util::stream::iter(looks).buffered(LOOKS);
-    let mut images = Vec::new();
-    let mut failures = Vec::new();
-    while let Some(look) = looks.next().await {
-        match look {
-            Ok(image) => images.push(image),
-            Err(error) => failures.push(error),
-        }
-    }
+    let (images, failures) = several(args.images.iter().map(|text| resolve(text, &args, session))).await;
     let succeeded = images.len();
     Ok(Outcome::of_several(ResolveReport { images, short: args.short }, succeeded, failures))
 }
 
 async fn resolve(text: &str, args: &ResolveArgs, session: &Session) -> Result<Resolved, CommandError> {
-    let doing = || format!("resolve `{}`", text.escape_debug());
-    let location = session.image_location(text).map_err(cannot(doing()))?;
-    let source = session.source(&location, &args.registry.access()).await.map_err(cannot(doing()))?;
-    let found = source.registry.resolve(&source.repository, &source.selector).await.map_err(cannot(doing()))?;
-    let descriptor = found.ok_or_else(|| CommandError::new(format!("cannot {}", doing()), missing(&location)))?;
-    Ok(Resolved::new(&location, &descriptor))
+    let doing = format!("resolve `{}`", text.escape_debug());
+    let location = session.image_location(text).map_err(cannot(&doing))?;
+    let found = look(&doing, &location, &args.registry.access(), session).await?;
+    Ok(Resolved::new(&location, &found))
+}
+
+/// Looks up what an image is now; `doing` says for what.
+///
+/// # Errors
+/// It is not there, or its place cannot be asked.
+pub(super) async fn look(
+    doing: &str,
+    location: &Location,
+    access: &Access,
+    session: &Session,
+) -> Result<Descriptor, CommandError> {
+    let source = session.source(location, access).await.map_err(cannot(doing))?;
+    let found = source.registry.resolve(&source.repository, &source.selector).await.map_err(cannot(doing))?;
+    found.ok_or_else(|| CommandError::new(format!("cannot {doing}"), missing(location)))
 }
 
 /// The error for an image that is not there.

@@ -47,6 +47,19 @@ impl RegistryPath {
             None => Ok(complete(&self.registry, repository.clone())),
         }
     }
+
+    /// The name below this path of a repository of `registry`: the reverse of [`RegistryPath::repository`]; `None`
+    /// where it does not lie there.
+    #[must_use]
+    pub fn below(&self, registry: &RegistryAddress, repository: &RepositoryName) -> Option<RepositoryName> {
+        if *registry != self.registry {
+            return None;
+        }
+        match &self.path {
+            Some(path) => repository.as_str().strip_prefix(path.as_str())?.strip_prefix('/')?.parse().ok(),
+            None => Some(repository.clone()),
+        }
+    }
 }
 
 impl FromStr for RegistryPath {
@@ -177,6 +190,12 @@ impl ImageReference {
             (None, Some(tag)) => Selector::Tag(tag.clone()),
             (None, None) => Selector::Tag(Tag::latest()),
         }
+    }
+
+    /// An image of the same tag and digest in another repository.
+    #[must_use]
+    pub fn moved(&self, registry: RegistryAddress, repository: RepositoryName) -> Self {
+        Self { registry, repository, ..self.clone() }
     }
 
     /// The same image under another tag, or with its digest known.
@@ -394,6 +413,19 @@ mod tests {
         for (text, part) in cases {
             let shown = show(text, None);
             assert!(shown.starts_with("error: ") && shown.contains(part), "{text}: {shown}");
+        }
+    }
+
+    #[test]
+    fn what_lies_below_a_path_is_found_again() {
+        let path = |text: &str| text.parse::<RegistryPath>().unwrap();
+        let (registry, name): (RegistryAddress, RepositoryName) = ("a.b".parse().unwrap(), "x/y".parse().unwrap());
+        for text in ["a.b", "a.b/team", "a.b/team/x"] {
+            let whole = path(text).repository(&name).unwrap();
+            assert_eq!(path(text).below(&registry, &whole), Some(name.clone()), "{text}");
+        }
+        for text in ["a.b:1/x", "a.b/x/y", "a.b/z", "a.b/x/y/z"] {
+            assert_eq!(path(text).below(&registry, &name), None, "{text}");
         }
     }
 

@@ -10,6 +10,7 @@ mod home;
 mod sides;
 mod storage;
 mod streams;
+mod sites;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
