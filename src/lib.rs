@@ -21,6 +21,7 @@
 //! * [`transfer`] moving images: plan, then run · [`mirror`] keeping repositories the same by rules
 //! * [`server`] the embedded registry
 //! * [`application`] which images a spec names, and the same file with them pinned
+//! * [`sites`] which registry near where containers run holds what
 //! * [`output`] everything that is shown · [`session`] concrete things from the configuration
 //! * [`command`] one file a command · [`cli`] words in, an exit code out
 //!
@@ -58,6 +59,7 @@ pub mod progress;
 pub mod registry;
 pub mod server;
 pub mod session;
+pub mod sites;
 pub mod store;
 pub mod streams;
 pub mod transfer;

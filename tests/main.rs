@@ -5,8 +5,8 @@
 #[macro_use]
 mod support;
 
-mod archives;
 mod applications;
+mod archives;
 mod authentication;
 mod budgets;
 mod bundling;
@@ -31,6 +31,7 @@ mod secrecy;
 mod serving;
 mod syncing;
 mod streams;
+mod sites;
 mod tables;
 mod terminal;
 mod threats;

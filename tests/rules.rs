@@ -28,6 +28,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("mirror", &["registry", "transfer", "yaml"]),
     ("streams", &["config", "outbound", "registry", "transfer", "yaml"]),
     ("application", &["yaml"]),
+    ("sites", &["registry"]),
     ("server", &["config", "registry", "wire"]),
     ("output", &[]),
     (
@@ -62,6 +63,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "registry",
             "server",
             "session",
+            "sites",
             "store",
             "streams",
             "transfer",

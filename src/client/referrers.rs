@@ -19,9 +19,7 @@ const MAX_PAGES: usize = 100;
 
 /// The tag under which a registry without the API keeps the list.
 pub(super) fn fallback_tag(subject: &Digest) -> Option<Tag> {
-    // A tag has 128 characters at most; the specification cuts longer ones.
-    let name: String = format!("{}-{}", subject.algorithm().word(), subject.hex()).chars().take(128).collect();
-    name.parse().ok()
+    subject.as_tag().parse().ok()
 }
 
 /// Lists what refers to `subject`.

@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod copy;
 mod delete;
+mod distribute;
 mod document;
 mod error;
 mod flags;
@@ -25,6 +26,7 @@ mod moving;
 mod pull;
 mod push;
 mod registry;
+mod replicas;
 mod repositories;
 mod resolve;
 mod save;
@@ -34,12 +36,14 @@ mod settings;
 mod sync;
 mod stream;
 mod several;
+mod site;
 mod specs;
 mod tag;
 mod tags;
 mod token;
 mod transfers;
 mod vault;
+mod wanted;
 mod whoami;
 
 use clap::Subcommand;
@@ -132,6 +136,11 @@ pub(crate) enum Command {
     /// Work on all images that application specs name
     #[command(subcommand)]
     App(app::AppCommand),
+    /// Send images to sites, each read once
+    Distribute(distribute::DistributeArgs),
+    /// Work on sites, and on what they hold
+    #[command(subcommand)]
+    Site(site::SiteCommand),
     /// Configure and test remote registries
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
@@ -199,6 +208,8 @@ impl Command {
             Self::Stream(command) => stream::run(command, session).await,
             Self::Transfers(command) => transfers::run(command, session).await,
             Self::App(command) => app::run(command, session).await,
+            Self::Distribute(args) => distribute::run(args, session).await,
+            Self::Site(command) => site::run(command, session).await,
             Self::Registry(command) => registry::run(command, session).await,
             Self::Settings(command) => settings::run(command, session),
             Self::Config(command) => config::run(command, session).await,

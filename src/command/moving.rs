@@ -60,6 +60,11 @@ impl<'a> Moves<'a> {
         self.jobs.push(Job { source: source.clone(), destinations: there, options: options.clone() });
     }
 
+    /// Adds an image with all the places that it goes to.
+    pub(super) fn add_job(&mut self, job: Job) {
+        self.jobs.push(job);
+    }
+
     /// Adds what failed before.
     #[must_use]
     pub(super) fn with_failures(mut self, failures: Vec<CommandError>) -> Self {
@@ -152,7 +157,12 @@ impl Moved {
 
 /// What moves images in this session.
 pub(super) fn engine(session: &Session) -> Result<Engine, SessionError> {
-    let settings = Settings { concurrency: session.config()?.settings.concurrency, ..Settings::default() };
+    engine_of(session, Settings::default().images)
+}
+
+/// What moves images in this session, so many of them at once.
+pub(super) fn engine_of(session: &Session, images: usize) -> Result<Engine, SessionError> {
+    let settings = Settings { concurrency: session.config()?.settings.concurrency, images, ..Settings::default() };
     Ok(Engine::new(settings, session.spool(), session.console().progress()).with_journals(session.journals()))
 }
 

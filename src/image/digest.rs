@@ -86,6 +86,13 @@ impl Digest {
         &self.hex
     }
 
+    /// The tag under which what is attached to this content is listed where there is no other way (distribution-spec
+    /// 1.1, "Referrers Tag Schema"); cosign's tags are that and a suffix. A tag has 128 characters at most.
+    #[must_use]
+    pub fn as_tag(&self) -> String {
+        format!("{}-{}", self.algorithm.word(), self.hex).chars().take(128).collect()
+    }
+
     /// The first 12 hex digits, for people.
     #[must_use]
     pub fn short(&self) -> &str {

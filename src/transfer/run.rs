@@ -23,14 +23,13 @@ use super::{Destination, Error, Journals, Options, Source, TransferPlan, Transfe
 use crate::progress::{BlobId, Progress};
 use crate::registry::{Identity, ImageDestination, Intake};
 
-/// How many images of one command are worked on at once.
-const IMAGES_AT_ONCE: usize = 4;
-
 /// How an engine works.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// How many blobs travel to one place at once, over all images; at least one.
     pub concurrency: usize,
+    /// How many images of one command are worked on at once; at least one.
+    pub images: usize,
     /// The first pause before a stream that got nowhere is taken up again; each further one is twice as long.
     pub pause: Duration,
     /// How long a destination may take nothing before its blob is read on without it, so that the source does not
@@ -39,9 +38,9 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Six blobs; a fifth of a second; five seconds.
+    /// Six blobs; four images; a fifth of a second; five seconds.
     fn default() -> Self {
-        Self { concurrency: 6, pause: Duration::from_millis(200), patience: Duration::from_secs(5) }
+        Self { concurrency: 6, images: 4, pause: Duration::from_millis(200), patience: Duration::from_secs(5) }
     }
 }
 
@@ -131,7 +130,8 @@ impl Engine {
         let copy = |number: usize| async move { (number, self.copy_job(&jobs[number]).await) };
         let in_order = |destination: &Destination| destination.registry.intake() == Intake::InOrder;
         // What is written in order is written in the same order every time.
-        let at_once = if jobs.iter().flat_map(|job| &job.destinations).any(in_order) { 1 } else { IMAGES_AT_ONCE };
+        let at_once =
+            if jobs.iter().flat_map(|job| &job.destinations).any(in_order) { 1 } else { self.settings.images.max(1) };
         let mut results = stream::iter(0..jobs.len()).map(copy).buffered(at_once);
         while let Some((number, results)) = results.next().await {
             for (destination, result) in jobs[number].destinations.iter().zip(results) {

@@ -21,11 +21,21 @@ impl Served {
     }
 
     /// The same, with more flags.
+    pub(crate) fn with(program: &Program, flags: &[&str]) -> Self {
+        Self::start(program, &[&["--listen", "127.0.0.1:0"], flags].concat())
+    }
+
+    /// Serves the store of `program` at this address.
+    pub(crate) fn at(program: &Program, address: &str) -> Self {
+        Self::start(program, &["--listen", address])
+    }
+
+    /// Starts it.
     ///
     /// # Panics
     /// It ends before it serves.
-    pub(crate) fn with(program: &Program, flags: &[&str]) -> Self {
-        let arguments = [&["serve", "--listen", "127.0.0.1:0", "-q", "-v"], flags].concat();
+    fn start(program: &Program, flags: &[&str]) -> Self {
+        let arguments = [&["serve", "-q", "-v"], flags].concat();
         let mut command = program.command(&arguments);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut url = String::new();

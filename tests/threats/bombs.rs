@@ -66,6 +66,10 @@ fn s21_files_that_are_too_deep_are_refused_or_passed_over() {
     std::fs::write(program.home().join("auth.json"), nested(200_000)).unwrap();
     program.run(&["resolve", &image, "--authfile", "auth.json"]).code(4);
     for yaml in [nested(10_000), "- ".repeat(5_000), "a: {".repeat(5_000), aliases()] {
+        let spec = program.invoke(&["app", "images", "-f", "-"]).stdin(yaml.as_str()).run();
+        spec.code(2).says("cannot read the spec");
+    }
+    for yaml in [nested(10_000), "- ".repeat(5_000), "a: {".repeat(5_000), aliases()] {
         program.configure(&yaml);
         program.run(&["resolve", &image]).code(2);
     }

@@ -52,6 +52,10 @@ enum Offer {
     Kept,
     /// Configured registries.
     Registries,
+    /// The sites.
+    Sites,
+    /// Sites and configured registries.
+    Places,
     /// The names of vaults.
     Vaults,
     /// `VAULT/SECRET`.
@@ -65,6 +69,8 @@ impl Offer {
         match name {
             "IMAGE" | "SRC" | "DST" | "REPOSITORY" => Some(Self::Images),
             "REGISTRY" | "ADDRESS" => Some(Self::Registries),
+            "SITE" => Some(Self::Sites),
+            "REGISTRY|SITE" => Some(Self::Places),
             "VAULT" => Some(Self::Vaults),
             "VAULT/SECRET" => Some(Self::Secrets),
             "PATH" => Some(Self::Path),
@@ -80,6 +86,8 @@ impl ValueCompleter for Offer {
             Self::Images => in_time(images(current)),
             Self::Kept => in_time(kept()),
             Self::Registries => registries(),
+            Self::Sites => sites(),
+            Self::Places => [sites(), registries()].concat(),
             Self::Vaults => vaults(),
             Self::Secrets => in_time(secrets()),
             Self::Path => path::words(),
@@ -107,6 +115,14 @@ fn registries() -> Vec<String> {
     let known = session().and_then(|session| {
         let registries = &session.config().ok()?.remote_registries;
         Some(registries.iter().map(|registry| registry.address.to_string()).collect())
+    });
+    known.unwrap_or_default()
+}
+
+fn sites() -> Vec<String> {
+    let known = session().and_then(|session| {
+        let sites = &session.config().ok()?.sites;
+        Some(sites.iter().map(|site| site.name.to_string()).collect())
     });
     known.unwrap_or_default()
 }
