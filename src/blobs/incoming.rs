@@ -5,15 +5,15 @@
 
 use std::collections::HashMap;
 use std::io::Read as _;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
 use super::batches::{BATCH, Batches, Sink};
 use super::{BlobDirectory, blocking, not_locked, storage};
-use crate::files::{self, Access, DiskFile, FileError, Lock, LockError, Sharing};
+use crate::files::{self, Access, DiskFile, FileError, KeptFile, Lock, LockError, Sharing};
 use crate::image::{Algorithm, Digest, Hasher};
 use crate::registry::{Error, ErrorKind, Result};
 
@@ -121,6 +121,73 @@ impl BlobDirectory {
     }
 }
 
+/// An upload that did not come to its end yet.
+#[derive(Clone, Debug)]
+pub struct RestingUpload {
+    /// The note about whose it is.
+    pub note: Vec<u8>,
+    /// When it was begun.
+    pub begun: SystemTime,
+    /// When the last of it came.
+    pub modified: SystemTime,
+    /// Whether a request is at it.
+    pub is_busy: bool,
+}
+
+impl BlobDirectory {
+    /// The uploads that did not come to their end yet.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn incoming(&self) -> Result<Vec<RestingUpload>> {
+        let mut found = Vec::new();
+        for (_, file) in self.notes()? {
+            let Ok(Some(note)) = files::read_regular(&file.path, MAX_NOTE) else { continue };
+            let content = file.path.with_extension("").metadata().and_then(|metadata| metadata.modified());
+            let modified = content.unwrap_or(file.modified).max(file.modified);
+            found.push(RestingUpload { note, begun: file.modified, modified, is_busy: Lock::is_held(&file.path) });
+        }
+        Ok(found)
+    }
+
+    /// Gives up the uploads that nobody has gone on with for `idle`, and says how many that were and their bytes.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn purge_incoming(&self, idle: Duration) -> Result<(u64, u64)> {
+        let mut purged = (0, 0);
+        for (name, note) in self.notes()? {
+            let content = self.content(&name);
+            let is_idle = |path: &Path| {
+                let modified = path.metadata().and_then(|metadata| metadata.modified());
+                modified.is_ok_and(|modified| modified.elapsed().unwrap_or_default() >= idle)
+            };
+            if note.age() < idle || content.exists() && !is_idle(&content) {
+                continue;
+            }
+            let Ok(lock) = Lock::take(&note.path, Sharing::Exclusive, Duration::ZERO) else { continue };
+            // A request may have been at it in the meantime.
+            if !content.exists() || is_idle(&content) {
+                purged = (purged.0 + 1, purged.1 + content.metadata().map_or(0, |metadata| metadata.len()));
+                self.resting.take(&name);
+                let _ = self.disk.remove(&content);
+                lock.remove();
+            }
+        }
+        Ok(purged)
+    }
+
+    /// The notes of uploads, with the names of these.
+    fn notes(&self) -> Result<Vec<(String, KeptFile)>> {
+        let files = KeptFile::list(&self.root.join("uploads")).map_err(storage)?;
+        let named = |file: KeptFile| {
+            let name = file.name().strip_prefix("incoming-")?.strip_suffix(".json")?.to_owned();
+            Some((name, file))
+        };
+        Ok(files.into_iter().filter_map(named).collect())
+    }
+}
+
 impl Incoming {
     /// What it goes by: 32 hex digits.
     #[must_use]
@@ -139,18 +206,19 @@ impl Incoming {
         self.directory.resting.put(&self.name, self.hashed);
     }
 
-    /// Makes the content a blob, durably, if it has this digest. Its end either way.
+    /// Makes the content a blob, durably, if it has this digest. Its end either way. What `hold` hands over before
+    /// the blob gets its name is handed on to whoever is to hold it on.
     ///
     /// # Errors
-    /// `Corrupt` where it has another digest; `Storage`.
-    pub fn commit(mut self, digest: &Digest) -> Result<()> {
+    /// `Corrupt` where it has another digest; `Storage`; those of `hold`.
+    pub fn commit<T>(mut self, digest: &Digest, hold: impl FnOnce() -> Result<T>) -> Result<T> {
         let found = self.digest(digest.algorithm());
         let placed = found.and_then(|found| {
             if found != *digest {
                 let message = format!("the content has the digest {found}, not {digest}");
                 return Err(Error::new(ErrorKind::Corrupt, message));
             }
-            self.place(digest)
+            self.place(digest, hold)
         });
         self.end();
         placed
@@ -172,18 +240,29 @@ impl Incoming {
         Ok(hash(&mut content, algorithm).map_err(failed)?.hasher.finish())
     }
 
-    fn place(&mut self, digest: &Digest) -> Result<()> {
+    fn place<T>(&mut self, digest: &Digest, hold: impl FnOnce() -> Result<T>) -> Result<T> {
         let target = self.directory.path(digest);
-        let there = files::open_regular(&target).map_err(storage)?;
-        if there.is_some_and(|(_, length)| length == self.hashed.length) {
-            return self.directory.sync(digest);
-        }
-        self.file.sync().map_err(|error| storage(FileError::new("write", &self.path, error)))?;
+        let disk = Arc::clone(&self.directory.disk);
         let failed = |error| storage(FileError::new("write", &target, error));
+        let there = || Ok(self.directory.length(digest)? == Some(self.hashed.length));
+        // What is there already need not be written; a sync takes long, so it comes before anybody is held up.
+        let spared = there()?;
+        if !spared {
+            self.file.sync().map_err(|error| storage(FileError::new("write", &self.path, error)))?;
+        }
         let parent = target.parent().unwrap_or(&target);
-        files::create_directories(&*self.directory.disk, parent).map_err(storage)?;
-        self.directory.disk.rename(&self.path, &target).map_err(failed)?;
-        self.directory.disk.sync_directory(parent).map_err(failed)
+        files::create_directories(&*disk, parent).map_err(storage)?;
+        let passage = hold()?;
+        if !(spared && there()?) {
+            if spared {
+                // It was collected in the meantime.
+                self.file.sync().map_err(|error| storage(FileError::new("write", &self.path, error)))?;
+            }
+            disk.rename(&self.path, &target).map_err(failed)?;
+        }
+        disk.touch(&target).map_err(failed)?;
+        disk.sync_directory(parent).map_err(failed)?;
+        Ok(passage)
     }
 
     /// Removes what is left of it; what stays is collected as an abandoned upload.

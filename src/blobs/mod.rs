@@ -5,6 +5,7 @@
 //! which repository is the store's business, which image is meant is the archive's.
 
 mod batches;
+mod contents;
 mod incoming;
 mod index;
 mod partial;
@@ -23,7 +24,8 @@ use crate::image::{Descriptor, Digest, MAX_MANIFEST_BYTES};
 use crate::registry::{Error, ErrorKind, Remedy, Result};
 
 pub use batches::{Batches, Sink};
-pub use incoming::{Incoming, Inflow};
+pub use contents::{Content, Judged};
+pub use incoming::{Incoming, Inflow, RestingUpload};
 pub use index::{
     CONTAINERD_NAME, Entry, Index, LAYOUT_VERSION, MAX_INDEX_BYTES, MAX_MARKER_BYTES, REF_NAME, check, check_marker,
     prepare, read_index, update_index,

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::task::JoinHandle;
 
-use super::{BlobDirectory, blocking, lost, storage};
+use super::{BlobDirectory, Judged, blocking, lost, storage};
 use crate::files::{self, FileError};
-use crate::image::Descriptor;
+use crate::image::{Descriptor, Digest, MediaType};
 use crate::registry::{BlobReader, ByteRange, Error, ErrorKind, Result, Verifier};
 
 /// The bytes that are read at once: big enough that system calls do not count, small enough for many readers.
@@ -34,21 +34,40 @@ impl BlobDirectory {
     /// `Storage`.
     pub fn verify(&self, blob: &Descriptor) -> Result<bool> {
         let path = self.path(&blob.digest);
-        let failed = |error| storage(FileError::new("read", &path, error));
-        let Some((mut file, length)) = files::open_regular(&path).map_err(storage)? else { return Ok(false) };
-        let mut verifier = Verifier::new(blob);
-        let mut piece = vec![0; usize::try_from(length.min(PIECE)).unwrap_or_default()];
-        while length == blob.size && verifier.seen() < length {
-            match file.read(&mut piece).map_err(failed)? {
-                0 => break,
-                read => verifier.update(&piece[..read])?,
-            }
-        }
-        if verifier.finish().is_ok() {
-            return Ok(true);
+        let judged = match self.length(&blob.digest)? {
+            Some(length) if length == blob.size => self.judge(&blob.digest)?,
+            Some(_) => Judged::Damaged,
+            None => Judged::Absent,
+        };
+        if judged != Judged::Damaged {
+            return Ok(judged == Judged::Whole);
         }
         self.disk.remove(&path).map_err(|error| storage(FileError::new("remove", &path, error)))?;
         Ok(false)
+    }
+
+    /// Compares content with its name.
+    ///
+    /// # Errors
+    /// `Storage` where it cannot be read.
+    pub fn judge(&self, digest: &Digest) -> Result<Judged> {
+        let path = self.path(digest);
+        let failed = |error| storage(FileError::new("read", &path, error));
+        let Some((mut file, length)) = files::open_regular(&path).map_err(storage)? else {
+            return Ok(Judged::Absent);
+        };
+        let anything = MediaType::new("application/octet-stream");
+        let mut verifier = Verifier::new(&Descriptor::new(anything, digest.clone(), length));
+        let mut piece = vec![0; usize::try_from(length.min(PIECE)).unwrap_or_default()];
+        while verifier.seen() < length {
+            match file.read(&mut piece).map_err(failed)? {
+                0 => break,
+                // It grows while it is read.
+                read if verifier.update(&piece[..read]).is_err() => return Ok(Judged::Damaged),
+                _ => {}
+            }
+        }
+        Ok(if verifier.finish().is_ok() { Judged::Whole } else { Judged::Damaged })
     }
 
     /// The file with its first wanted byte next, and the number of bytes that are wanted.

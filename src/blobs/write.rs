@@ -109,7 +109,7 @@ impl BlobDirectory {
             if !whole {
                 return Ok(Attempt::Begun(Box::new(partial)));
             }
-            match partial.finish(&[], &self.path(&blob.digest)) {
+            match partial.finish(&[], &self.path(&blob.digest), || Ok(())) {
                 Ok(()) => return Ok(Attempt::Present),
                 // What was left was not this blob, and is removed now.
                 Err(error) if error.kind() == ErrorKind::Corrupt && blob.size > 0 && !path.exists() => {}
@@ -164,6 +164,20 @@ enum Attempt {
     Held(u64),
 }
 
+impl BlobWrite {
+    /// Commits; what `hold` hands over before the blob gets its name is handed on to whoever is to hold it on.
+    ///
+    /// # Errors
+    /// As [`BlobUpload::commit`], and those of `hold`.
+    pub async fn commit_holding<T: Send + 'static>(
+        mut self: Box<Self>,
+        hold: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (partial, batch) = self.batches.end().await?;
+        blocking(move || partial.finish(&batch, &self.target, hold)).await
+    }
+}
+
 #[async_trait]
 impl BlobUpload for BlobWrite {
     /// The bytes are hashed and written on another thread while more can be taken.
@@ -185,9 +199,8 @@ impl BlobUpload for BlobWrite {
         Some(UploadState { session: self.session.clone(), offset: self.offset })
     }
 
-    async fn commit(mut self: Box<Self>) -> Result<()> {
-        let (partial, batch) = self.batches.end().await?;
-        blocking(move || partial.finish(&batch, &self.target)).await
+    async fn commit(self: Box<Self>) -> Result<()> {
+        self.commit_holding(|| Ok(())).await
     }
 
     async fn abort(mut self: Box<Self>) {
@@ -225,7 +238,8 @@ impl Sink for Partial {
 }
 
 impl Partial {
-    fn finish(mut self, batch: &[Bytes], target: &Path) -> Result<()> {
+    /// Makes the file the blob, durably. `hold` is called when all but its name is done.
+    fn finish<T>(mut self, batch: &[Bytes], target: &Path, hold: impl FnOnce() -> Result<T>) -> Result<T> {
         self.take(batch)?;
         if let Err(error) = self.verifier.clone().finish() {
             // Shorter is cut and can be gone on with; anything else never becomes this blob.
@@ -242,8 +256,11 @@ impl Partial {
         let failed = |error| storage(FileError::new("write", target, error));
         let directory = target.parent().unwrap_or(target);
         files::create_directories(&*self.disk, directory).map_err(storage)?;
+        let passage = hold()?;
         self.disk.rename(&self.path, target).map_err(failed)?;
-        self.disk.sync_directory(directory).map_err(failed)
+        self.disk.touch(target).map_err(failed)?;
+        self.disk.sync_directory(directory).map_err(failed)?;
+        Ok(passage)
     }
 
     fn discard(&self) {

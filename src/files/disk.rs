@@ -1,10 +1,11 @@
 //! The few operations on a disk that durable state is made of.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+use std::time::SystemTime;
 
-use super::{Access, held};
+use super::{Access, held, open_regular};
 
 /// A disk. [`LocalDisk`] is the real one; tests wrap it to make the Nth call fail.
 pub trait Disk: Send + Sync {
@@ -38,6 +39,12 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// What the system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Sets the time of a file to now.
+    ///
+    /// # Errors
+    /// What the system says; `InvalidInput` where it is no regular file.
+    fn touch(&self, path: &Path) -> io::Result<()>;
 
     /// Makes a directory and those above it; it is no error where they are there.
     ///
@@ -100,6 +107,16 @@ impl Disk for LocalDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn touch(&self, path: &Path) -> io::Result<()> {
+        let opened = open_regular(path).map_err(|error| error.source)?;
+        let (file, _) = opened.ok_or(io::ErrorKind::NotFound)?;
+        // The system's own time of a write may be some milliseconds behind the clock.
+        let now = FileTimes::new().set_modified(SystemTime::now());
+        // Only Unix lets the owner do so through a file that is open for reading.
+        let file = if cfg!(unix) { file } else { OpenOptions::new().write(true).open(path)? };
+        file.set_times(now)
     }
 
     fn create_directories(&self, path: &Path) -> io::Result<()> {

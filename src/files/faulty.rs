@@ -87,6 +87,11 @@ impl Disk for FaultyDisk {
         LocalDisk.remove(path)
     }
 
+    fn touch(&self, path: &Path) -> io::Result<()> {
+        self.call()?;
+        LocalDisk.touch(path)
+    }
+
     fn create_directories(&self, path: &Path) -> io::Result<()> {
         self.call()?;
         LocalDisk.create_directories(path)

@@ -51,6 +51,15 @@ impl Lock {
         }
     }
 
+    /// Whether somebody holds the lock at `path`, or that cannot be told. One that is not there nobody holds.
+    #[must_use]
+    pub fn is_held(path: &Path) -> bool {
+        match File::open(path) {
+            Ok(file) => matches!(try_lock(&file, Sharing::Shared), Err(TryLockError::WouldBlock)),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+
     /// Lets go of the lock and leaves no file behind, where the system can remove one that is open.
     pub fn remove(self) {
         // A file that stays is taken again by the next who locks.
@@ -82,8 +91,7 @@ impl Claim {
     /// Whether another has claimed the file at `path`.
     #[must_use]
     pub fn is_on(path: &Path) -> bool {
-        let lock = File::open(claim_of(path));
-        lock.is_ok_and(|file| matches!(try_lock(&file, Sharing::Shared), Err(TryLockError::WouldBlock)))
+        Lock::is_held(&claim_of(path))
     }
 
     /// The name of the file that is claimed by the file of this name; `None` where that is no claim.

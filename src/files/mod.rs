@@ -8,6 +8,7 @@ mod atomic;
 mod disk;
 #[cfg(test)]
 mod faulty;
+mod gate;
 mod held;
 mod kept;
 mod lock;
@@ -20,6 +21,7 @@ pub use atomic::{Access, create_directories, unused_word, write_atomically};
 pub use disk::{Disk, DiskFile, LocalDisk};
 #[cfg(test)]
 pub(crate) use faulty::{Failing, FaultyDisk};
+pub use gate::{Closed, Gate, Passage};
 pub use kept::KeptFile;
 pub use lock::{Claim, Lock, LockError, Sharing};
 pub use places::{Places, PlacesError};

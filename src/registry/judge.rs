@@ -97,8 +97,15 @@ pub fn judge(repository: &RepositoryName, inventory: &Inventory, collection: &Co
     let waiting: Vec<&Digest> = unnamed.iter().filter(waits).copied().collect();
     reach.follow(waiting);
     gone.extend(orphans(rule, attached, &mut reach, now));
-    let manifests = inventory.manifests.keys().filter(|digest| !reach.has(digest)).cloned().collect();
-    Verdict { tags: gone.into_iter().cloned().collect(), manifests, needed: reach.needed, complete: reach.complete }
+    reach.verdict(gone.into_iter().cloned().collect())
+}
+
+/// What these manifests lead to: the verdict if nothing else stayed.
+#[must_use]
+pub fn reach<'a>(inventory: &Inventory, from: impl IntoIterator<Item = &'a Digest>) -> Verdict {
+    let mut reach = Reach::over(inventory);
+    reach.follow(from);
+    reach.verdict(Vec::new())
 }
 
 /// The tags beyond those that a rule keeps.
@@ -167,6 +174,11 @@ impl<'a> Reach<'a> {
 
     fn has(&self, digest: &Digest) -> bool {
         self.seen.contains(digest)
+    }
+
+    fn verdict(self, tags: Vec<TagFact>) -> Verdict {
+        let manifests = self.inventory.manifests.keys().filter(|digest| !self.has(digest)).cloned().collect();
+        Verdict { tags, manifests, needed: self.needed, complete: self.complete }
     }
 
     /// Follows what these lead to. Ends for every repository, because nothing is followed twice.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Shared, Store};
-use crate::blobs::{Incoming, Inflow, blocking};
+use crate::blobs::{Incoming, Inflow, RestingUpload, blocking};
 use crate::image::{Digest, RepositoryName};
 use crate::registry::{Error, ErrorKind, Host, HostedUpload, Result};
 
@@ -25,14 +25,7 @@ impl Host for Store {
 
     async fn mount_blob(&self, repository: &RepositoryName, blob: &Digest, from: &RepositoryName) -> Result<bool> {
         let (repository, blob, from) = (repository.clone(), blob.clone(), from.clone());
-        self.with(move |shared| {
-            let there = shared.blob_size(&from, &blob)?.is_some();
-            if there && from != repository {
-                shared.take_over(&repository, &blob)?;
-            }
-            Ok(there)
-        })
-        .await
+        self.with(move |shared| shared.mount_blob(&repository, &blob, &from)).await
     }
 
     async fn remove_blob(&self, repository: &RepositoryName, blob: &Digest) -> Result<()> {
@@ -72,7 +65,28 @@ impl Host for Store {
 
 impl Shared {
     fn blob_size(&self, name: &RepositoryName, blob: &Digest) -> Result<Option<u64>> {
-        if self.repository(name).has_blob(blob) { self.blobs.length(blob) } else { Ok(None) }
+        let is_here = || Ok(self.repository(name).has_blob(blob));
+        if self.renew_found(blob, is_here)? { self.blobs.length(blob) } else { Ok(None) }
+    }
+
+    fn mount_blob(&self, name: &RepositoryName, blob: &Digest, from: &RepositoryName) -> Result<bool> {
+        if !self.repository(from).has_blob(blob) {
+            return Ok(false);
+        }
+        let _passage = self.hold()?;
+        let there = self.repository(from).has_blob(blob) && self.renew(blob)?;
+        if there && from != name {
+            self.take_over(name, blob)?;
+        }
+        Ok(there)
+    }
+
+    /// The uploads to a repository that did not come to their end yet.
+    pub(super) fn uploads_to(&self, name: &RepositoryName) -> Result<Vec<RestingUpload>> {
+        let mut uploads = self.blobs.incoming()?;
+        uploads
+            .retain(|upload| serde_json::from_slice::<Note>(&upload.note).is_ok_and(|note| note.repository == *name));
+        Ok(uploads)
     }
 }
 
@@ -123,7 +137,7 @@ impl HostedUpload for Upload {
         let (repository, digest) = (self.repository.clone(), digest.clone());
         self.store
             .with(move |shared| {
-                incoming.commit(&digest)?;
+                let _passage = incoming.commit(&digest, || shared.hold())?;
                 shared.repository(&repository).add_blob(&digest)
             })
             .await

@@ -1,6 +1,7 @@
 //! What the store holds, image by image, for people.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
@@ -8,36 +9,8 @@ use jiff::Timestamp;
 use super::membership::{self, Repository};
 use super::{Shared, Store};
 use crate::blobs::PartialBlob;
-use crate::image::{Descriptor, Digest, ImageConfig, Manifest, MediaType, RepositoryName, Selector, Tag};
-use crate::registry::Result;
-
-/// Whether manifests that nothing names are listed too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Untagged {
-    /// Only what has a tag, or was pulled by its digest.
-    Hidden,
-    /// All that is no part of another image and attached to none.
-    Shown,
-}
-
-/// One image of the store; one with several tags is listed once per tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptImage {
-    /// Its name in the store.
-    pub repository: RepositoryName,
-    /// Its tag, where it has one.
-    pub tag: Option<Tag>,
-    /// The digest of its manifest.
-    pub digest: Digest,
-    /// The type of its manifest.
-    pub media_type: MediaType,
-    /// The bytes of everything that it names and the store has, each counted once: manifests, configs, layers.
-    pub size: u64,
-    /// When it was built, as its config says; of an index, the first config that says so.
-    pub created: Option<Timestamp>,
-    /// When it came here under this name.
-    pub stored: Option<Timestamp>,
-}
+use crate::image::{Descriptor, Digest, ImageConfig, Manifest, RepositoryName, Selector, Tag};
+use crate::registry::{KeptImage, Result, Untagged};
 
 impl Store {
     /// Everything that the store holds, by repository, then tag, then digest.
@@ -46,11 +19,11 @@ impl Store {
     /// `Storage`; `Corrupt` where a fact cannot be understood.
     pub async fn images(&self, untagged: Untagged) -> Result<Vec<KeptImage>> {
         self.with(move |shared| {
-            let mut found = Vec::new();
+            let mut list = List::default();
             for name in membership::repositories(&shared.root)? {
-                shared.list(&name, untagged, &mut found)?;
+                shared.list(&name, untagged, &mut list)?;
             }
-            Ok(found)
+            Ok(list.finish())
         })
         .await
     }
@@ -75,23 +48,28 @@ impl Store {
 }
 
 impl Shared {
-    fn list(&self, name: &RepositoryName, untagged: Untagged, found: &mut Vec<KeptImage>) -> Result<()> {
+    fn list(&self, name: &RepositoryName, untagged: Untagged, list: &mut List) -> Result<()> {
         let repository = self.repository(name);
-        let mut listed = HashSet::new();
+        let mut listed = HashMap::new();
         for tag in repository.tags()? {
             if let Some(manifest) = repository.tag(&tag)? {
                 let stored = repository.tag_moved(&tag);
-                listed.insert(manifest.digest.clone());
-                found.push(self.describe(name, Some(tag), &manifest, stored)?);
+                let weight = match listed.get(&manifest.digest) {
+                    Some(weight) => Arc::clone(weight),
+                    None => list.count(self.weigh(name, &manifest)?),
+                };
+                listed.insert(manifest.digest.clone(), Arc::clone(&weight));
+                list.push(describe(name, Some(tag), &manifest, stored), weight);
             }
         }
         let mut others: BTreeSet<Digest> = repository.named()?.into_iter().collect();
         if untagged == Untagged::Shown {
             others.extend(self.unreferred(name, &repository)?);
         }
-        for digest in others.iter().filter(|digest| !listed.contains(*digest)) {
+        for digest in others.iter().filter(|digest| !listed.contains_key(*digest)) {
             if let Some(manifest) = repository.manifest(digest)? {
-                found.push(self.describe(name, None, &manifest, repository.manifest_came(digest))?);
+                let weight = list.count(self.weigh(name, &manifest)?);
+                list.push(describe(name, None, &manifest, repository.manifest_came(digest)), weight);
             }
         }
         Ok(())
@@ -113,29 +91,10 @@ impl Shared {
         Ok(found)
     }
 
-    fn describe(
-        &self,
-        name: &RepositoryName,
-        tag: Option<Tag>,
-        manifest: &Descriptor,
-        stored: Option<SystemTime>,
-    ) -> Result<KeptImage> {
-        let mut weight = Weight::default();
-        self.weigh(name, manifest, &mut weight)?;
-        Ok(KeptImage {
-            repository: name.clone(),
-            tag,
-            digest: manifest.digest.clone(),
-            media_type: manifest.media_type.clone(),
-            size: weight.bytes,
-            created: weight.created,
-            stored: stored.and_then(|time| Timestamp::try_from(time).ok()),
-        })
-    }
-
-    /// Adds what a manifest names. Ends for every document, because no digest is met twice.
-    fn weigh(&self, name: &RepositoryName, manifest: &Descriptor, weight: &mut Weight) -> Result<()> {
+    /// What a manifest names and the store has. Ends for every document, because no digest is met twice.
+    fn weigh(&self, name: &RepositoryName, manifest: &Descriptor) -> Result<Weight> {
         let repository = self.repository(name);
+        let mut weight = Weight::default();
         let mut waiting = vec![manifest.clone()];
         while let Some(next) = waiting.pop() {
             if !weight.add(&next) {
@@ -152,7 +111,7 @@ impl Shared {
                 waiting.extend(repository.manifest(&child.digest)?);
             }
         }
-        Ok(())
+        Ok(weight)
     }
 
     /// When an image was built; a config that cannot be read says nothing.
@@ -162,21 +121,66 @@ impl Shared {
     }
 }
 
-/// What was found of an image so far.
+fn describe(name: &RepositoryName, tag: Option<Tag>, manifest: &Descriptor, stored: Option<SystemTime>) -> KeptImage {
+    KeptImage {
+        repository: name.clone(),
+        tag,
+        digest: manifest.digest.clone(),
+        media_type: manifest.media_type.clone(),
+        size: 0,
+        shared: 0,
+        created: None,
+        stored: stored.and_then(|time| Timestamp::try_from(time).ok()),
+    }
+}
+
+/// The images that were found, and how many of them need each piece of content.
+#[derive(Default)]
+struct List {
+    images: Vec<(KeptImage, Arc<Weight>)>,
+    needed_by: HashMap<Digest, u32>,
+}
+
+impl List {
+    /// Counts an image as one that needs its content, however many tags it has.
+    fn count(&mut self, weight: Weight) -> Arc<Weight> {
+        for digest in weight.sizes.keys() {
+            *self.needed_by.entry(digest.clone()).or_default() += 1;
+        }
+        Arc::new(weight)
+    }
+
+    fn push(&mut self, image: KeptImage, weight: Arc<Weight>) {
+        self.images.push((image, weight));
+    }
+
+    fn finish(self) -> Vec<KeptImage> {
+        let Self { images, needed_by } = self;
+        let finish = |(image, weight): (KeptImage, Arc<Weight>)| {
+            let sum = |sizes: &mut dyn Iterator<Item = u64>| sizes.fold(0, u64::saturating_add);
+            let by_others = |digest: &Digest| needed_by.get(digest).is_some_and(|images| *images > 1);
+            let shared = weight.sizes.iter().filter(|(digest, _)| by_others(digest));
+            KeptImage {
+                size: sum(&mut weight.sizes.values().copied()),
+                shared: sum(&mut shared.map(|(_, size)| *size)),
+                created: weight.created,
+                ..image
+            }
+        };
+        images.into_iter().map(finish).collect()
+    }
+}
+
+/// What was found of an image.
 #[derive(Default)]
 struct Weight {
-    seen: HashSet<Digest>,
-    bytes: u64,
+    sizes: HashMap<Digest, u64>,
     created: Option<Timestamp>,
 }
 
 impl Weight {
     /// Adds content, and says whether it is new.
     fn add(&mut self, content: &Descriptor) -> bool {
-        let new = self.seen.insert(content.digest.clone());
-        if new {
-            self.bytes = self.bytes.saturating_add(content.size);
-        }
-        new
+        self.sizes.insert(content.digest.clone(), content.size).is_none()
     }
 }

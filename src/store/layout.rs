@@ -4,7 +4,9 @@
 //! store.json                      which format this is
 //! oci-layout  index.json  blobs/  what other tools read
 //! uploads/                        blobs on their way
-//! leases/ID                       one per running push, locked by it
+//! leases/ID-HEX                   one per running push, locked by it; HEX says to which repository
+//! collecting.lock  collecting.turn    the gate between pushes and collection
+//! damaged/sha256-HEX              what turned out to be something else than its name said
 //! repositories/a/b/
 //!   _manifests/sha256-HEX         a manifest belongs here: its descriptor
 //!   _blobs/sha256-HEX             a blob belongs here (empty)
@@ -21,7 +23,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::storage;
-use crate::files::{self, Access, Disk};
+use crate::files::{self, Access, Disk, Gate};
 use crate::image::{Digest, RepositoryName, Tag};
 use crate::registry::{Error, ErrorKind, Remedy, Result};
 
@@ -73,12 +75,27 @@ fn check_empty(root: &Path) -> Result<()> {
 /// # Errors
 /// `Storage`.
 pub(super) fn mark(disk: &dyn Disk, root: &Path) -> Result<()> {
-    let path = root.join(MARKER);
-    if path.exists() {
+    if is_made(root) {
         return Ok(());
     }
+    let path = root.join(MARKER);
     let text = format!("{{\"format\":{FORMAT}}}\n");
     files::write_atomically(disk, &path, text.as_bytes(), Access::Shared).map_err(storage)
+}
+
+/// Whether the store was made already.
+pub(super) fn is_made(root: &Path) -> bool {
+    root.join(MARKER).exists()
+}
+
+/// The gate between pushes and collection.
+pub(super) fn gate(root: &Path) -> Gate {
+    Gate::new(&root.join("collecting.lock"), &root.join("collecting.turn"))
+}
+
+/// What the lease of a push to a repository ends with: too short for a name, long enough to tell names apart.
+pub(super) fn lease_of(name: &RepositoryName) -> String {
+    format!("-{}", &Digest::of(name.as_str().as_bytes()).hex()[..32])
 }
 
 /// The directory of all repositories.

@@ -3,6 +3,7 @@
 //! Every method is one small file or one directory listing, and blocks the thread. Together with the manifests
 //! themselves the facts say which blobs are needed: what no manifest of a repository names is not.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::ErrorKind::{AlreadyExists, NotADirectory, NotFound};
 use std::path::{Path, PathBuf};
@@ -45,13 +46,30 @@ impl<'a> Repository<'a> {
         modified(&self.tag_path(tag))
     }
 
+    /// Moves a tag. What it pointed at has lost it since now.
     pub(super) fn set_tag(&self, tag: &Tag, manifest: &Descriptor) -> Result<()> {
+        self.leave(tag, Some(&manifest.digest))?;
         self.write(&self.tag_path(tag), manifest)
     }
 
     /// Removes a tag, and says whether it was there.
     pub(super) fn remove_tag(&self, tag: &Tag) -> Result<bool> {
+        self.leave(tag, None)?;
         self.remove(&self.tag_path(tag))
+    }
+
+    /// Notes that a tag goes from where it points, if it does not go there again.
+    fn leave(&self, tag: &Tag, towards: Option<&Digest>) -> Result<()> {
+        // What a tag that cannot be understood points at is not known.
+        let Ok(Some(left)) = self.tag(tag) else { return Ok(()) };
+        if towards == Some(&left.digest) {
+            return Ok(());
+        }
+        let path = self.manifest_path(&left.digest);
+        match self.disk.touch(&path) {
+            Err(error) if error.kind() != NotFound => Err(storage(FileError::new("write", path, error))),
+            _ => Ok(()),
+        }
     }
 
     /// Every tag, sorted.
@@ -88,6 +106,11 @@ impl<'a> Repository<'a> {
         self.blob_path(digest).exists()
     }
 
+    /// Every blob that belongs here, sorted by digest.
+    pub(super) fn blobs(&self) -> Result<Vec<Digest>> {
+        sorted(&self.directory.join("_blobs"), layout::digest_of)
+    }
+
     pub(super) fn add_blob(&self, digest: &Digest) -> Result<()> {
         self.mark(&self.blob_path(digest))
     }
@@ -95,6 +118,33 @@ impl<'a> Repository<'a> {
     /// Takes a blob out of here, and says whether it belonged here.
     pub(super) fn remove_blob(&self, digest: &Digest) -> Result<bool> {
         self.remove(&self.blob_path(digest))
+    }
+
+    /// Removes manifests and their places among what refers to their subjects; made durable once for all.
+    pub(super) fn drop_manifests<'b>(
+        &self,
+        manifests: impl Iterator<Item = (&'b Digest, Option<&'b Digest>)>,
+    ) -> Result<()> {
+        let mut directories = BTreeSet::new();
+        for (manifest, subject) in manifests {
+            let referrer = subject.map(|subject| self.referrers_path(subject).join(layout::digest_file(manifest)));
+            for path in referrer.into_iter().chain([self.manifest_path(manifest)]) {
+                if self.unlink(&path)? {
+                    directories.extend(path.parent().map(Path::to_owned));
+                }
+            }
+        }
+        for directory in directories {
+            self.disk
+                .sync_directory(&directory)
+                .map_err(|error| storage(FileError::new("remove from", directory, error)))?;
+        }
+        Ok(())
+    }
+
+    /// Takes blobs out of here. Not made durable: one that comes back without its content is as one that is missing.
+    pub(super) fn drop_blobs(&self, blobs: &[Digest]) -> Result<()> {
+        blobs.iter().try_for_each(|blob| self.unlink(&self.blob_path(blob)).map(drop))
     }
 
     /// Whether a manifest is kept for its own sake, without a tag.
@@ -174,11 +224,17 @@ impl<'a> Repository<'a> {
         })
     }
 
-    fn remove(&self, path: &Path) -> Result<bool> {
+    fn unlink(&self, path: &Path) -> Result<bool> {
         match self.disk.remove(path) {
-            Ok(()) => {}
-            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(false),
-            Err(error) => return Err(storage(FileError::new("remove", path, error))),
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(false),
+            Err(error) => Err(storage(FileError::new("remove", path, error))),
+        }
+    }
+
+    fn remove(&self, path: &Path) -> Result<bool> {
+        if !self.unlink(path)? {
+            return Ok(false);
         }
         let directory = path.parent().unwrap_or(path);
         self.disk.sync_directory(directory).map_err(|error| storage(FileError::new("remove", path, error)))?;
@@ -188,12 +244,22 @@ impl<'a> Repository<'a> {
 
 /// Every repository that holds a manifest, sorted.
 pub(super) fn repositories(root: &Path) -> Result<Vec<RepositoryName>> {
+    repositories_with(root, &["_manifests"])
+}
+
+/// Every repository that holds anything, sorted.
+pub(super) fn holding(root: &Path) -> Result<Vec<RepositoryName>> {
+    repositories_with(root, &["_manifests", "_blobs"])
+}
+
+/// Every repository where one of these directories names a digest.
+fn repositories_with(root: &Path, directories: &[&str]) -> Result<Vec<RepositoryName>> {
     let mut found = Vec::new();
     let mut waiting = vec![(layout::repositories(root), String::new())];
     while let Some((directory, name)) = waiting.pop() {
         for file in names(&directory)? {
             let Some(part) = file.to_str() else { continue };
-            if part == "_manifests" {
+            if directories.contains(&part) {
                 if names(&directory.join(part))?.iter().any(|file| file.to_str().and_then(layout::digest_of).is_some())
                 {
                     found.extend(name.parse::<RepositoryName>());
@@ -208,6 +274,7 @@ pub(super) fn repositories(root: &Path) -> Result<Vec<RepositoryName>> {
         }
     }
     found.sort();
+    found.dedup();
     Ok(found)
 }
 

@@ -7,11 +7,14 @@
 //!
 //! Nothing here knows registries or the network. `session` opens the store; everything else sees the contract.
 
+mod collect;
 mod host;
 mod images;
 mod layout;
+mod maintenance;
 mod membership;
 mod memory;
+mod protection;
 mod pull;
 mod push;
 mod remove;
@@ -24,11 +27,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use crate::blobs::PartialBlob;
 use crate::blobs::{self, BlobDirectory, blocking, storage};
-use crate::files::Disk;
+use crate::files::{Disk, Gate};
 use crate::image::{RepositoryName, Selector};
 use crate::registry::{Error, ErrorKind, Identity, Result};
 
-pub use images::{KeptImage, Untagged};
+pub use crate::registry::{KeptImage, Untagged};
 pub use memory::Memory;
 
 use membership::Repository;
@@ -44,6 +47,8 @@ struct Shared {
     root: Box<Path>,
     disk: Arc<dyn Disk>,
     blobs: BlobDirectory,
+    /// Between those that say that content is here and those that remove it.
+    gate: Gate,
     identity: Identity,
     /// What was changed by this process and is not in `index.json` yet.
     touched: Mutex<BTreeSet<Touched>>,
@@ -66,6 +71,7 @@ impl Store {
         let shared = Shared {
             root: directory.into(),
             blobs: BlobDirectory::new(directory, Arc::clone(&disk)),
+            gate: layout::gate(directory),
             disk,
             identity,
             touched: Mutex::default(),

@@ -53,12 +53,17 @@ impl Shared {
     /// The manifest that a selector picks, as the repository describes it.
     pub(super) fn look_up(&self, name: &RepositoryName, selector: &Selector) -> Result<Option<Descriptor>> {
         let repository = self.repository(name);
-        match selector {
-            Selector::Digest(digest) => repository.manifest(digest),
+        let found = match selector {
+            Selector::Digest(digest) => repository.manifest(digest)?,
             Selector::Tag(tag) => match repository.tag(tag)? {
-                Some(pointed) => repository.manifest(&pointed.digest),
-                None => Ok(None),
+                Some(pointed) => repository.manifest(&pointed.digest)?,
+                None => None,
             },
+        };
+        // What was set aside as damaged is not here until it comes again.
+        match found {
+            Some(manifest) if self.blobs.length(&manifest.digest)?.is_some() => Ok(Some(manifest)),
+            _ => Ok(None),
         }
     }
 

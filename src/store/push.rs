@@ -1,5 +1,7 @@
 //! Writing to the store: blobs, then manifests, then tags.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -7,8 +9,7 @@ use super::{Shared, Store};
 use crate::blobs::{BlobBegun, BlobWrite};
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::{
-    Begun, BlobUpload, Error, ErrorKind, Identity, ImageDestination, ImageSource, PushSession, Result, TagCondition,
-    UploadState,
+    Begun, BlobUpload, Error, ErrorKind, Identity, ImageDestination, PushSession, Result, TagCondition, UploadState,
 };
 
 /// Where a blob is when a push asks for it.
@@ -28,7 +29,8 @@ impl ImageDestination for Store {
     }
 
     async fn resolve(&self, repository: &RepositoryName, selector: &Selector) -> Result<Option<Descriptor>> {
-        ImageSource::resolve(self, repository, selector).await
+        let (repository, selector) = (repository.clone(), selector.clone());
+        self.with(move |shared| shared.find_manifest(&repository, &selector)).await
     }
 
     async fn has_blob(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<bool> {
@@ -45,21 +47,17 @@ impl ImageDestination for Store {
         _from: Option<&RepositoryName>,
         _resume: Option<&UploadState>,
     ) -> Result<Begun> {
-        let (name, wanted) = (repository.clone(), blob.clone());
-        match self.with(move |shared| shared.find_blob(&name, &wanted)).await? {
-            Found::Here => return Ok(Begun::Present),
-            Found::TakenOver => return Ok(Begun::Mounted),
-            Found::Nowhere => {}
-        }
-        let (store, name, digest) = (self.clone(), repository.clone(), blob.digest.clone());
-        match self.shared.blobs.begin(blob).await? {
-            BlobBegun::Write(write) => {
-                Ok(Begun::Upload(Box::new(StoreUpload { store, repository: name, digest, write })))
+        loop {
+            let (name, wanted) = (repository.clone(), blob.clone());
+            match self.with(move |shared| shared.find_blob(&name, &wanted)).await? {
+                Found::Here => return Ok(Begun::Present),
+                Found::TakenOver => return Ok(Begun::Mounted),
+                Found::Nowhere => {}
             }
-            BlobBegun::Present => {
-                // Another process brought it in the meantime, or an earlier one all but its name.
-                store.with(move |shared| shared.take_over(&name, &digest)).await?;
-                Ok(Begun::Present)
+            // Where another process brought it in the meantime, or an earlier one all but its name, it is found now.
+            if let BlobBegun::Write(write) = self.shared.blobs.begin(blob).await? {
+                let (store, repository, digest) = (self.clone(), repository.clone(), blob.digest.clone());
+                return Ok(Begun::Upload(Box::new(StoreUpload { store, repository, digest, write })));
             }
         }
     }
@@ -74,8 +72,14 @@ impl ImageDestination for Store {
         let (repository, manifest, tags) = (repository.clone(), manifest.clone(), tags.to_vec());
         self.with(move |shared| {
             shared.prepare()?;
+            // Before anything is written; and once more where collection is kept away.
             shared.require_content(&repository, &manifest)?;
-            shared.settled(|| shared.put_manifest(&repository, &manifest, &tags, condition))
+            shared.settled(|| {
+                let _passage = shared.hold()?;
+                shared.require_content(&repository, &manifest)?;
+                shared.renew_content(&manifest)?;
+                shared.put_manifest(&repository, &manifest, &tags, condition)
+            })
         })
         .await
     }
@@ -90,9 +94,16 @@ impl Shared {
         Ok(self.repository(repository).has_blob(&blob.digest) && self.blobs.has(blob)?)
     }
 
+    fn find_manifest(&self, name: &RepositoryName, selector: &Selector) -> Result<Option<Descriptor>> {
+        let Some(found) = self.look_up(name, selector)? else { return Ok(None) };
+        let is_here = || Ok(self.repository(name).manifest(&found.digest)?.is_some());
+        Ok(self.renew_found(&found.digest, is_here)?.then_some(found))
+    }
+
     fn find_blob(&self, repository: &RepositoryName, blob: &Descriptor) -> Result<Found> {
         self.prepare()?;
-        if !self.blobs.has(blob)? {
+        let _passage = self.hold()?;
+        if !self.blobs.has(blob)? || !self.renew(&blob.digest)? {
             return Ok(Found::Nowhere);
         }
         if self.repository(repository).has_blob(&blob.digest) {
@@ -102,7 +113,13 @@ impl Shared {
         Ok(Found::TakenOver)
     }
 
-    /// Makes a blob that is in the store belong to a repository.
+    /// Notes that all that a manifest names is needed now. Within a passage.
+    fn renew_content(&self, manifest: &RawManifest) -> Result<()> {
+        let document = manifest.manifest();
+        document.blobs().chain(document.children()).try_for_each(|named| self.renew(&named.digest).map(drop))
+    }
+
+    /// Makes a blob that is in the store belong to a repository. Within a passage.
     pub(super) fn take_over(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
         // Whoever put it there may not have lived to make its name durable.
         self.blobs.sync(digest)?;
@@ -128,6 +145,7 @@ impl Shared {
         }
         let descriptor = manifest.descriptor();
         self.blobs.put_document(manifest.digest(), manifest.bytes())?;
+        self.renew(manifest.digest())?;
         repository.add_manifest(&descriptor)?;
         if let Some(subject) = manifest.manifest().subject() {
             let annotations = manifest.manifest().annotations().clone();
@@ -193,8 +211,14 @@ impl BlobUpload for StoreUpload {
 
     async fn commit(self: Box<Self>) -> Result<()> {
         let Self { store, repository, digest, write } = *self;
-        write.commit().await?;
-        store.with(move |shared| shared.repository(&repository).add_blob(&digest)).await
+        let shared = Arc::clone(&store.shared);
+        let passage = write.commit_holding(move || shared.hold()).await?;
+        store
+            .with(move |shared| {
+                let _passage = passage;
+                shared.repository(&repository).add_blob(&digest)
+            })
+            .await
     }
 
     async fn abort(self: Box<Self>) {

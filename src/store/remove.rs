@@ -34,7 +34,7 @@ impl Shared {
 
     fn remove_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<()> {
         let repository = self.repository(name);
-        if self.look_up(name, &Selector::Digest(digest.clone()))?.is_none() {
+        if repository.manifest(digest)?.is_none() {
             return Err(self.missing(&format!("manifest {digest} in {name}")));
         }
         self.settled(|| self.take_manifest(name, &repository, digest))
@@ -63,7 +63,7 @@ impl Shared {
     }
 
     /// Removes a tag, and notes it once it is gone, also where its removal may not be durable.
-    fn take_tag(&self, name: &RepositoryName, repository: &Repository<'_>, tag: &Tag) -> Result<()> {
+    pub(super) fn take_tag(&self, name: &RepositoryName, repository: &Repository<'_>, tag: &Tag) -> Result<()> {
         let removed = repository.remove_tag(tag);
         self.touch(name, Selector::Tag(tag.clone()));
         removed.map(drop)

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Shared, Store, Touched, held, membership, storage};
+use super::{Shared, Store, Touched, held, layout, membership, storage};
 use crate::blobs::{Index, not_locked, update_index};
 use crate::files::{self, FileError, Lock, Sharing};
 use crate::image::{Descriptor, Digest, RepositoryName, Selector};
@@ -26,10 +26,11 @@ impl Store {
     /// # Errors
     /// `Storage`.
     pub(super) async fn lease(&self, repository: &RepositoryName) -> Result<Box<dyn PushSession>> {
+        let name = repository.clone();
         let lease = self
-            .with(|shared| {
+            .with(move |shared| {
                 shared.prepare()?;
-                new_lease(&shared.leases())
+                new_lease(&shared.leases(), &layout::lease_of(&name))
             })
             .await?;
         self.shared.sessions.fetch_add(1, Ordering::SeqCst);
@@ -64,16 +65,23 @@ impl Drop for Session {
     }
 }
 
-/// Locks a new file in `leases/`.
-fn new_lease(leases: &Path) -> Result<Lock> {
+/// Locks a new file in `leases/`, whose name has this end.
+fn new_lease(leases: &Path, end: &str) -> Result<Lock> {
     let word = files::unused_word().map_err(|error| storage(FileError::new("write", leases, error)))?;
-    let path = leases.join(word);
+    let path = leases.join(word + end);
     Lock::take(&path, Sharing::Exclusive, PATIENCE).map_err(not_locked)
 }
 
 impl Shared {
     fn leases(&self) -> PathBuf {
         self.root.join("leases")
+    }
+
+    /// The leases of pushes to a repository, whether or not they go on.
+    pub(super) fn leases_of(&self, name: &RepositoryName) -> Vec<PathBuf> {
+        let end = layout::lease_of(name);
+        let entries = self.leases().read_dir().into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(&end)).collect()
     }
 
     /// Ends a push: what came by its digest is kept for its own sake.
@@ -86,6 +94,8 @@ impl Shared {
 
     fn name(&self, name: &RepositoryName, image: Digest) -> Result<()> {
         let repository = self.repository(name);
+        let _passage = self.hold()?;
+        self.renew(&image)?;
         let _lock = repository.lock()?;
         // Another process may have removed it in the meantime.
         if repository.manifest(&image)?.is_none() {
@@ -99,7 +109,7 @@ impl Shared {
     /// Runs a change of the facts that no push is for, and brings `index.json` up to date where no push will. Who
     /// is killed in between leaves a lease behind.
     pub(super) fn settled<T>(&self, change: impl FnOnce() -> Result<T>) -> Result<T> {
-        let lease = new_lease(&self.leases())?;
+        let lease = new_lease(&self.leases(), "")?;
         let changed = change();
         // Also where the change failed, perhaps in the midst.
         let settled = if self.sessions.load(Ordering::SeqCst) == 0 { self.write_index() } else { Ok(()) };

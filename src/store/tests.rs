@@ -1,4 +1,5 @@
 mod changes;
+mod upkeep;
 
 use std::io;
 use std::path::Path;

@@ -37,6 +37,10 @@ impl Disk for Busy {
         LocalDisk.remove(path)
     }
 
+    fn touch(&self, path: &Path) -> io::Result<()> {
+        LocalDisk.touch(path)
+    }
+
     fn create_directories(&self, path: &Path) -> io::Result<()> {
         LocalDisk.create_directories(path)
     }
