@@ -9,6 +9,7 @@ mod answer;
 mod auth;
 mod begin;
 mod exchange;
+mod home;
 mod kept;
 mod learnt;
 mod limits;

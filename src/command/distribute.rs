@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use clap::Args;
 
 use super::flags::{ContentFlags, RegistryFlags, SideFlags};
-use super::moving::{Moves, engine, options};
+use super::moving::{Moves, engine_of, options};
 use super::replicas::{Replica, replicas};
 use super::several::several;
 use super::site::{Consent, prune};

@@ -25,7 +25,7 @@ pub(crate) struct ImagesArgs {
     #[arg(value_name = "NAME")]
     name: Option<String>,
 
-    /// With manifests that nothing names (store)
+    /// With manifests that nothing names (the store, and a home registry that is `tranship serve`)
     #[arg(long)]
     untagged: bool,
 
@@ -45,23 +45,55 @@ pub(super) async fn run(args: ImagesArgs, session: &Session) -> CommandResult {
     let takes = |repository: &RepositoryName, tag: Option<&Tag>| {
         wanted.as_ref().is_none_or(|wanted| wanted.takes(repository, tag))
     };
-    let images: Vec<Line> = match &settings.home_registry {
-        Some(_) if args.untagged => {
-            return Err(CommandError::usage(
-                "a registry does not show what nothing names; `--untagged` is for the store",
-            ));
-        }
-        Some(home) => of_registry(home, &takes, &args, session).await?,
+    let untagged = if args.untagged { Untagged::Shown } else { Untagged::Hidden };
+    let mut images = match &settings.home_registry {
+        Some(home) => of_home_registry(home, &takes, untagged, &args, session).await?,
         None => {
-            let untagged = if args.untagged { Untagged::Shown } else { Untagged::Hidden };
-            let kept = session.store().map_err(cannot(doing))?.images(untagged).await.map_err(cannot(doing))?;
-            kept.into_iter().filter(|kept| takes(&kept.repository, kept.tag.as_ref())).map(Line::from).collect()
+            let store = session.store().map_err(cannot(doing))?;
+            store.images(untagged).await.map_err(cannot(doing))?.into_iter().map(Line::from).collect()
         }
     };
+    images.retain(|line| takes(&line.repository, line.tag.as_ref()));
     if let (true, Some(name)) = (images.is_empty(), &args.name) {
         session.console().hint(&format!("no image at home is called `{name}`; `tranship images` lists all"));
     }
     Ok(Outcome::done(ImagesReport { images }))
+}
+
+/// What a registry tells of its images: one of our own all at once, others tag by tag.
+async fn of_home_registry(
+    home: &RegistryPath,
+    takes: &impl Fn(&RepositoryName, Option<&Tag>) -> bool,
+    untagged: Untagged,
+    args: &ImagesArgs,
+    session: &Session,
+) -> Result<Vec<Line>, CommandError> {
+    if let Some(lines) = of_our_registry(home, untagged, args, session).await? {
+        return Ok(lines);
+    }
+    if untagged == Untagged::Hidden {
+        return of_registry(home, takes, args, session).await;
+    }
+    Err(CommandError::usage(format!(
+        "the home registry `{home}` does not show what nothing names; `--untagged` is for the store and for `tranship serve`"
+    )))
+}
+
+/// What a registry of our own tells of itself, in one answer; `None` where it is another's, or does not tell us.
+async fn of_our_registry(
+    home: &RegistryPath,
+    untagged: Untagged,
+    args: &ImagesArgs,
+    session: &Session,
+) -> Result<Option<Vec<Line>>, CommandError> {
+    let doing = || format!("list the images of the home registry `{home}`");
+    let client = session.client(&home.registry, None, &args.registry.access()).await.map_err(cannot(doing()))?;
+    let kept = match client.kept_images(untagged).await {
+        Err(error) if error.kind() == ErrorKind::Denied && untagged == Untagged::Hidden => return Ok(None),
+        kept => kept.map_err(cannot(doing()))?,
+    };
+    let below = |kept: &KeptImage| home.path.as_ref().is_none_or(|path| kept.repository.is_within(path.as_str()));
+    Ok(kept.map(|kept| kept.into_iter().filter(below).map(Line::from).collect()))
 }
 
 /// Looks at several repositories side by side, and in each at several tags.
@@ -103,6 +135,7 @@ async fn of_repository(
             tag: Some(tag),
             digest: found.digest,
             size: found.size,
+            shared: None,
             created: found.created,
             stored: None,
         })
@@ -160,6 +193,9 @@ struct Line {
     digest: Digest,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
+    /// The part of its size that other images at home need too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     created: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,6 +209,7 @@ impl From<KeptImage> for Line {
             tag: kept.tag,
             digest: kept.digest,
             size: Some(kept.size),
+            shared: Some(kept.shared),
             created: kept.created,
             stored: kept.stored,
         }
@@ -188,13 +225,14 @@ impl Report for ImagesReport {
     fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
         let now = Timestamp::now();
         let since = |time: Option<Timestamp>| time.map(|time| age(time, now)).unwrap_or_default();
-        let mut table = Table::new(["repository", "tag", "digest", "size", "created", "stored"]);
+        let mut table = Table::new(["repository", "tag", "digest", "size", "shared", "created", "stored"]);
         for image in &self.images {
             table.row([
                 image.repository.as_str(),
                 image.tag.as_ref().map_or("", Tag::as_str),
                 image.digest.short(),
                 &image.size.map(size).unwrap_or_default(),
+                &image.shared.map(size).unwrap_or_default(),
                 &since(image.created),
                 &since(image.stored),
             ]);

@@ -3,8 +3,8 @@
 //! A command turns words into typed values, asks `session` for concrete sides, has `transfer` or a contract
 //! do the work, and hands its report to the console. It builds no client and prints nothing itself.
 
-mod bundle;
 mod app;
+mod bundle;
 mod completions;
 mod config;
 mod copy;
@@ -23,6 +23,7 @@ mod login;
 mod logout;
 mod man;
 mod moving;
+mod prune;
 mod pull;
 mod push;
 mod registry;
@@ -33,11 +34,11 @@ mod save;
 mod secret;
 mod serve;
 mod settings;
-mod sync;
-mod stream;
 mod several;
 mod site;
 mod specs;
+mod stream;
+mod sync;
 mod tag;
 mod tags;
 mod token;
@@ -130,6 +131,8 @@ pub(crate) enum Command {
     /// Keep histories of what tags point at, and act when that changes
     #[command(subcommand)]
     Stream(stream::StreamCommand),
+    /// Remove what nothing names from the home
+    Prune(prune::PruneArgs),
     /// List and clean up what is kept of interrupted transfers
     #[command(subcommand)]
     Transfers(transfers::TransfersCommand),
@@ -206,6 +209,7 @@ impl Command {
             Self::Save(args) => save::run(args, session).await,
             Self::Load(args) => load::run(args, session).await,
             Self::Stream(command) => stream::run(command, session).await,
+            Self::Prune(args) => prune::run(args, session).await,
             Self::Transfers(command) => transfers::run(command, session).await,
             Self::App(command) => app::run(command, session).await,
             Self::Distribute(args) => distribute::run(args, session).await,

@@ -4,15 +4,17 @@
 //! come in pieces, each by a request of its own. And what is there already is shown only where it belongs: a blob
 //! of another repository is as one that is missing, unless a mount names that repository.
 
+use std::time::SystemTime;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Registry, Result};
-use crate::image::{Digest, RepositoryName};
+use super::{Maintenance, Registry, Result};
+use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Tag};
 
-/// A place that can be handed out as a registry.
+/// A place that can be handed out as a registry, and kept in order.
 #[async_trait]
-pub trait Host: Registry {
+pub trait Host: Registry + Maintenance {
     /// The size of a blob that belongs to a repository; `None` where it does not.
     ///
     /// # Errors
@@ -47,6 +49,35 @@ pub trait Host: Registry {
         owner: &str,
         name: &str,
     ) -> Result<Option<Box<dyn HostedUpload>>>;
+}
+
+/// A place that keeps what automatic pull brings, and knows which tags follow an upstream. A tag that is pushed here,
+/// and one that is removed, follows none.
+#[async_trait]
+pub trait Follower: Host {
+    /// Keeps a manifest from upstream, though what it names may not be here yet; `tag` follows its upstream from now on.
+    ///
+    /// # Errors
+    /// `Storage`.
+    async fn adopt(&self, repository: &RepositoryName, manifest: &RawManifest, tag: Option<&Tag>) -> Result<()>;
+
+    /// When a tag that follows its upstream was last compared with it; `None` of one that follows none.
+    ///
+    /// # Errors
+    /// `Storage`.
+    async fn followed(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<SystemTime>>;
+
+    /// Notes that a tag that follows its upstream was compared with it now.
+    ///
+    /// # Errors
+    /// `Storage`.
+    async fn confirm(&self, repository: &RepositoryName, tag: &Tag) -> Result<()>;
+
+    /// What some manifest of a repository says of a blob; `None` where none names it.
+    ///
+    /// # Errors
+    /// `Storage`.
+    async fn described(&self, repository: &RepositoryName, blob: &Digest) -> Result<Option<Descriptor>>;
 }
 
 /// An upload whose digest is not known before it ends. Dropped, it keeps what was written.

@@ -86,6 +86,11 @@ pub struct Collection {
     pub effect: Effect,
 }
 
+impl Collection {
+    /// How long what a push put or found is kept for it where nothing else is said: longer than any push takes.
+    pub const GRACE: Duration = Duration::from_hours(24);
+}
+
 /// Whether something is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -211,7 +211,11 @@ pub(super) struct OverTls;
 /// What a request needs; `None` at the base, where nothing is.
 fn wanted(route: &Route, method: &Method) -> Option<Scope> {
     let Some(repository) = route.repository() else {
-        return matches!(route, Route::Catalog { .. }).then(Scope::catalog);
+        return match route {
+            Route::Catalog { .. } | Route::KeptImages { .. } => Some(Scope::catalog()),
+            Route::Prune => Some(Scope::upkeep()),
+            _ => None,
+        };
     };
     let actions = match (route, method) {
         (Route::StartUpload { .. } | Route::Upload { .. }, _) => vec![Action::Pull, Action::Push],

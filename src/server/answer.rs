@@ -118,7 +118,8 @@ pub(super) const fn methods(route: &Route) -> &'static str {
         Route::Base | Route::Tags { .. } | Route::Catalog { .. } | Route::Referrers { .. } => "GET, HEAD",
         Route::Manifest { .. } => "GET, HEAD, PUT, DELETE",
         Route::Blob { .. } => "GET, HEAD, DELETE",
-        Route::StartUpload { .. } => "POST",
+        Route::KeptImages { .. } => "GET",
+        Route::StartUpload { .. } | Route::Prune => "POST",
         Route::Upload { .. } => "GET, PATCH, PUT, DELETE",
     }
 }

@@ -98,6 +98,14 @@ impl Listener {
     /// # Errors
     /// The certificate cannot be used, or connections cannot be taken any more.
     pub async fn serve(self, server: Server, certificate: Option<Certificate>) -> Result<(), ListenError> {
+        let upkeep = server.upkeep();
+        tokio::select! {
+            ended = self.answer(server, certificate) => ended,
+            never = upkeep.run() => match never {},
+        }
+    }
+
+    async fn answer(self, server: Server, certificate: Option<Certificate>) -> Result<(), ListenError> {
         let names = if self.address.ip().is_loopback() { Names::Loopback } else { Names::Any };
         let router = Server { names, ..server }.router();
         let Some(certificate) = certificate else {

@@ -4,20 +4,22 @@
 //! A request comes in as text, becomes a [`Route`], and is answered from the contract; nothing here knows what it
 //! serves. `access` decides who is let in by what `rules` allow, `users` knows who is who, `signer` knows its own
 //! tokens and passwords, which `tokens` hands out, `pull` reads, `push` writes, `list` lists, `remove` removes,
-//! `immutable` keeps tags where they are, `answer` knows how answers and refusals look, `listen` waits for
-//! connections. The one module that listens.
+//! `immutable` keeps tags where they are, `own` does what the distribution API does not have, `upkeep` keeps the place
+//! in order, `answer` knows how answers and refusals look, `listen` waits for connections. The one module that listens.
 
 mod access;
 mod answer;
 mod immutable;
 mod list;
 mod listen;
+mod own;
 mod pull;
 mod push;
 mod remove;
 mod rules;
 mod signer;
 mod tokens;
+mod upkeep;
 mod users;
 
 use std::sync::Arc;
@@ -39,6 +41,7 @@ use answer::{Code, Refusal};
 use immutable::Immutable;
 pub use listen::{Certificate, ListenError, Listener};
 pub use signer::{Signer, SignerError};
+pub use upkeep::{Upkeep, UpkeepFigures, UpkeepSettings};
 pub use users::{NewUserError, UsersError, password_line};
 
 /// A request behind its route: who sent it, its head, and its body.
@@ -58,6 +61,7 @@ pub struct Server {
     names: Names,
     immutable: Immutable,
     deletes: Deletes,
+    upkeep: Arc<Upkeep>,
 }
 
 /// Whether anything can be removed.
@@ -84,7 +88,8 @@ impl Server {
     #[must_use]
     pub fn new(host: Arc<dyn Host>, access: Access) -> Self {
         let (immutable, deletes) = (Immutable::default(), Deletes::default());
-        Self { host, access, names: Names::Any, immutable, deletes }
+        let upkeep = Arc::new(Upkeep::new(Arc::clone(&host), UpkeepSettings::default()));
+        Self { host, access, names: Names::Any, immutable, deletes, upkeep }
     }
 
     /// Keeps tags of these patterns where they are once they are made.
@@ -97,6 +102,18 @@ impl Server {
     #[must_use]
     pub fn with_deletes(self, deletes: Deletes) -> Self {
         Self { deletes, ..self }
+    }
+
+    /// Keeps the place in order in this way.
+    #[must_use]
+    pub fn with_upkeep(self, settings: UpkeepSettings) -> Self {
+        Self { upkeep: Arc::new(Upkeep::new(Arc::clone(&self.host), settings)), ..self }
+    }
+
+    /// The upkeep of its place: what it did so far.
+    #[must_use]
+    pub fn upkeep(&self) -> Arc<Upkeep> {
+        Arc::clone(&self.upkeep)
     }
 
     /// Everything that it answers.
@@ -117,7 +134,7 @@ impl Server {
         let route = Route::parse(parts.uri.path(), parts.uri.query())
             .map_err(|error| Refusal::of_route(&error, parts.uri.path(), &parts.method))?;
         let principal = self.access.admit(&route, &parts).await?;
-        if parts.method == Method::DELETE && self.deletes == Deletes::Off {
+        if (parts.method == Method::DELETE || route == Route::Prune) && self.deletes == Deletes::Off {
             return Err(no_deletes(&route));
         }
         match (route, &parts.method) {
@@ -150,6 +167,8 @@ impl Server {
             (Route::Referrers { repository, subject, artifact_type }, &Method::GET | &Method::HEAD) => {
                 self.referrers(&repository, &subject, artifact_type.as_deref()).await
             }
+            (Route::Prune, &Method::POST) => self.prune(body).await,
+            (Route::KeptImages { untagged }, &Method::GET) => self.kept_images(&principal, untagged).await,
             (route, method) => Err(Refusal::method(&route, method)),
         }
     }

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use super::answer::{CONTENT_DIGEST, Code, Refusal, refused, set};
 use super::{Answer, Server, empty};
 use crate::image::{Descriptor, Digest, MediaType, RepositoryName, Selector};
-use crate::registry::{BlobReader, ByteRange, ImageSource};
+use crate::registry::{BlobReader, ByteRange, ImageDestination, ImageSource};
 use crate::wire::{AskedRange, ContentRange};
 
 /// Content that is named by its digest never changes.
@@ -18,8 +18,13 @@ const FOREVER: &str = "max-age=31536000, immutable";
 impl Server {
     /// A manifest, or what would come of asking for it.
     pub(super) async fn manifest(&self, repository: &RepositoryName, selector: &Selector, parts: &Parts) -> Answer {
-        let found =
-            ImageSource::resolve(&*self.host, repository, selector).await.map_err(refused(Code::ManifestUnknown))?;
+        // A HEAD may be a push that asks whether it still has to bring it.
+        let found = if parts.method == Method::HEAD {
+            ImageDestination::resolve(&*self.host, repository, selector).await
+        } else {
+            ImageSource::resolve(&*self.host, repository, selector).await
+        };
+        let found = found.map_err(refused(Code::ManifestUnknown))?;
         let Some(found) = found else {
             let message = format!("there is no manifest `{selector}` in {repository}");
             return Err(Refusal::new(StatusCode::NOT_FOUND, Code::ManifestUnknown, message));

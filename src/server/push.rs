@@ -11,7 +11,7 @@ use super::access::Principal;
 use super::answer::{CONTENT_DIGEST, Code, Refusal, refused, set};
 use super::{Answer, Sent, Server, empty};
 use crate::image::{Algorithm, Digest, MAX_MANIFEST_BYTES, MediaType, RawManifest, RepositoryName, Selector, Tag};
-use crate::registry::{self, HostedUpload};
+use crate::registry::HostedUpload;
 use crate::wire::{ContentRange, Mount, Route, SessionName, pushed_tags};
 
 impl Server {
@@ -34,7 +34,7 @@ impl Server {
         let upload =
             self.host.begin_upload(repository, principal.owner()).await.map_err(refused(Code::BlobUploadUnknown))?;
         if let Some(digest) = digest {
-            return finish(repository, upload, &digest, body).await;
+            return self.finish(repository, upload, &digest, body).await;
         }
         let response = accepted(repository, &*upload, StatusCode::ACCEPTED);
         upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
@@ -64,8 +64,8 @@ impl Server {
             return Err(Refusal::new(StatusCode::NOT_FOUND, Code::BlobUploadUnknown, message));
         };
         match *method {
-            Method::PATCH => patch(repository, upload, &parts, body).await,
-            Method::PUT => put(repository, upload, digest, &parts, body).await,
+            Method::PATCH => self.patch(repository, upload, &parts, body).await,
+            Method::PUT => self.put(repository, upload, digest, &parts, body).await,
             Method::DELETE => {
                 upload.cancel().await.map_err(refused(Code::BlobUploadUnknown))?;
                 Ok(empty(StatusCode::NO_CONTENT))
@@ -107,66 +107,93 @@ impl Server {
                 return Err(Refusal::new(StatusCode::BAD_REQUEST, Code::DigestInvalid, message));
             }
         };
+        self.upkeep.make_room(manifest.bytes().len() as u64).await?;
         self.place(repository, &manifest, &tags).await?;
         Ok(stored(repository, selector, &manifest, &tags))
     }
 }
 
-/// Takes the next bytes of an upload.
-async fn patch(repository: &RepositoryName, upload: Box<dyn HostedUpload>, parts: &Parts, body: Body) -> Answer {
-    check_place(repository, &*upload, &parts.headers)?;
-    let (upload, whole) = fill(upload, body).await?;
-    let response = accepted(repository, &*upload, StatusCode::ACCEPTED);
-    upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
-    if whole { Ok(response) } else { Err(cut()) }
-}
-
-/// Takes the last bytes of an upload, and makes it a blob.
-async fn put(
-    repository: &RepositoryName,
-    upload: Box<dyn HostedUpload>,
-    digest: Option<Digest>,
-    parts: &Parts,
-    body: Body,
-) -> Answer {
-    let Some(digest) = digest else {
+impl Server {
+    /// Takes the next bytes of an upload.
+    async fn patch(
+        &self,
+        repository: &RepositoryName,
+        upload: Box<dyn HostedUpload>,
+        parts: &Parts,
+        body: Body,
+    ) -> Answer {
+        check_place(repository, &*upload, &parts.headers)?;
+        let (upload, whole) = self.fill(upload, body).await?;
+        let response = accepted(repository, &*upload, StatusCode::ACCEPTED);
         upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
-        let message = "the request that ends an upload names the digest: `?digest=`";
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, Code::DigestInvalid, message));
-    };
-    check_place(repository, &*upload, &parts.headers)?;
-    finish(repository, upload, &digest, body).await
-}
-
-/// Takes what is left of a blob and makes it visible. Cut short, it waits for the rest.
-async fn finish(repository: &RepositoryName, upload: Box<dyn HostedUpload>, digest: &Digest, body: Body) -> Answer {
-    let (upload, whole) = fill(upload, body).await?;
-    if !whole {
-        upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
-        return Err(cut());
+        if whole { Ok(response) } else { Err(cut()) }
     }
-    upload.commit(digest).await.map_err(refused(Code::BlobUploadUnknown))?;
-    Ok(created(repository, digest))
-}
 
-/// Writes a body; `false` where it was cut. Goes on when the client is gone, so that nothing that came is lost.
-async fn fill(mut upload: Box<dyn HostedUpload>, body: Body) -> Result<(Box<dyn HostedUpload>, bool), Refusal> {
-    let filling = tokio::spawn(async move {
-        let mut pieces = body.into_data_stream();
-        while let Some(piece) = pieces.next().await {
-            let piece: Bytes = match piece {
-                Ok(piece) => piece,
-                Err(_) => return Ok((upload, false)),
-            };
-            upload.write(piece).await?;
+    /// Takes the last bytes of an upload, and makes it a blob.
+    async fn put(
+        &self,
+        repository: &RepositoryName,
+        upload: Box<dyn HostedUpload>,
+        digest: Option<Digest>,
+        parts: &Parts,
+        body: Body,
+    ) -> Answer {
+        let Some(digest) = digest else {
+            upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
+            let message = "the request that ends an upload names the digest: `?digest=`";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, Code::DigestInvalid, message));
+        };
+        check_place(repository, &*upload, &parts.headers)?;
+        self.finish(repository, upload, &digest, body).await
+    }
+
+    /// Takes what is left of a blob and makes it visible. Cut short, it waits for the rest.
+    async fn finish(
+        &self,
+        repository: &RepositoryName,
+        upload: Box<dyn HostedUpload>,
+        digest: &Digest,
+        body: Body,
+    ) -> Answer {
+        let (upload, whole) = self.fill(upload, body).await?;
+        if !whole {
+            upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
+            return Err(cut());
         }
-        Ok::<_, registry::Error>((upload, true))
-    });
-    match filling.await {
-        Ok(filled) => filled.map_err(refused(Code::BlobUploadUnknown)),
-        Err(error) => {
-            tracing::error!(%error, "an upload was broken off");
-            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown, "the upload was broken off"))
+        upload.commit(digest).await.map_err(refused(Code::BlobUploadUnknown))?;
+        Ok(created(repository, digest))
+    }
+
+    /// Writes a body; `false` where it was cut. Goes on when the client is gone, so that nothing that came is lost.
+    async fn fill(
+        &self,
+        mut upload: Box<dyn HostedUpload>,
+        body: Body,
+    ) -> Result<(Box<dyn HostedUpload>, bool), Refusal> {
+        let upkeep = self.upkeep();
+        let filling = tokio::spawn(async move {
+            let mut pieces = body.into_data_stream();
+            while let Some(piece) = pieces.next().await {
+                let piece: Bytes = match piece {
+                    Ok(piece) => piece,
+                    Err(_) => return Ok((upload, false)),
+                };
+                if let Err(refusal) = upkeep.make_room(piece.len() as u64).await {
+                    let gone = upload.offset();
+                    upload.cancel().await.map_err(refused(Code::BlobUploadUnknown))?;
+                    upkeep.give_back(gone);
+                    return Err(refusal);
+                }
+                upload.write(piece).await.map_err(refused(Code::BlobUploadUnknown))?;
+            }
+            Ok((upload, true))
+        });
+        match filling.await {
+            Ok(filled) => filled,
+            Err(error) => {
+                tracing::error!(%error, "an upload was broken off");
+                Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown, "the upload was broken off"))
+            }
         }
     }
 }

@@ -8,9 +8,9 @@ mod clients;
 mod error;
 mod home;
 mod sides;
+mod sites;
 mod storage;
 mod streams;
-mod sites;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ use crate::transfer::Journals;
 use clients::ClientKey;
 pub use error::SessionError;
 pub use sides::{Place, Purpose};
-pub use storage::{StorageError, StorageOptions};
+pub use storage::{Hosted, StorageError, StorageOptions};
 pub use streams::Registries;
 
 /// What the command line says about the session as a whole.

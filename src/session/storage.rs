@@ -8,7 +8,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::files::LocalDisk;
 use crate::image::{BucketAddress, Storage};
 use crate::registry::Host;
-use crate::store::Store;
+use crate::store::{ServedStore, Store};
 
 /// Where what is served is kept, and how that is reached.
 #[derive(Clone, Debug)]
@@ -65,17 +65,29 @@ impl Failure for StorageError {
     }
 }
 
+/// What is handed out to others.
+pub struct Hosted {
+    /// Where it is kept.
+    pub host: Arc<dyn Host>,
+    /// The note that a store is served, for as long as this is held; a bucket needs none.
+    pub served: Option<ServedStore>,
+}
+
 impl Session {
     /// What is handed out to others.
     ///
     /// # Errors
     /// The store cannot be opened; the bucket cannot be reached, or not shared by servers.
-    pub async fn host(&self, options: &StorageOptions) -> Result<Arc<dyn Host>, SessionError> {
-        match &options.storage {
-            Storage::Local(None) => Ok(Arc::new(self.store()?)),
-            Storage::Local(Some(directory)) => Ok(Arc::new(Store::open(directory, Arc::new(LocalDisk))?)),
-            Storage::Bucket(address) => self.bucket(address, options).await,
-        }
+    pub async fn host(&self, options: &StorageOptions) -> Result<Hosted, SessionError> {
+        let store = match &options.storage {
+            Storage::Local(None) => self.store()?,
+            Storage::Local(Some(directory)) => Store::open(directory, Arc::new(LocalDisk))?,
+            Storage::Bucket(address) => {
+                return Ok(Hosted { host: self.bucket(address, options).await?, served: None });
+            }
+        };
+        let served = Some(store.serve()?);
+        Ok(Hosted { host: Arc::new(store), served })
     }
 
     #[cfg(feature = "object-storage")]

@@ -1,13 +1,19 @@
 //! The store as something that is handed out: blobs by where they belong, and uploads of strangers.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Shared, Store};
-use crate::blobs::{Incoming, Inflow, RestingUpload, blocking};
+use super::{Shared, Store, layout};
+use crate::blobs::{Incoming, Inflow, RestingUpload, blocking, not_locked};
+use crate::files::{Lock, Sharing};
 use crate::image::{Digest, RepositoryName};
 use crate::registry::{Error, ErrorKind, Host, HostedUpload, Result};
+
+/// How long whoever asks whether the store is served is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whose an upload is.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +68,30 @@ impl Host for Store {
         Ok(found.map(|incoming| Box::new(Upload::new(self, repository, incoming)) as Box<dyn HostedUpload>))
     }
 }
+
+impl Store {
+    /// Notes that the store is served, as long as what is returned is held: then strangers push to it, who hold no
+    /// lease.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn serve(&self) -> Result<ServedStore> {
+        self.shared.prepare()?;
+        let lock = Lock::take(&layout::serving(&self.shared.root), Sharing::Shared, PATIENCE).map_err(not_locked)?;
+        Ok(ServedStore(lock))
+    }
+
+    /// Whether some process serves the store.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        let path = layout::serving(&self.shared.root);
+        path.exists() && Lock::take(&path, Sharing::Exclusive, Duration::ZERO).is_err()
+    }
+}
+
+/// Whoever holds it serves the store.
+#[derive(Debug)]
+pub struct ServedStore(#[expect(dead_code, reason = "held, not looked at")] Lock);
 
 impl Shared {
     fn blob_size(&self, name: &RepositoryName, blob: &Digest) -> Result<Option<u64>> {

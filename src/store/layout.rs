@@ -6,12 +6,14 @@
 //! uploads/                        blobs on their way
 //! leases/ID-HEX                   one per running push, locked by it; HEX says to which repository
 //! collecting.lock  collecting.turn    the gate between pushes and collection
+//! serving.lock                    held by every server of the store
 //! damaged/sha256-HEX              what turned out to be something else than its name said
 //! repositories/a/b/
 //!   _manifests/sha256-HEX         a manifest belongs here: its descriptor
 //!   _blobs/sha256-HEX             a blob belongs here (empty)
 //!   _tags/TAG                     the descriptor of what the tag points at
 //!   _named/sha256-HEX             the manifest was put here by its digest alone, and is kept for that (empty)
+//!   _followed/TAG                 the tag follows an upstream; the file's time says when they were last compared (empty)
 //!   _referrers/sha256-HEX/sha256-HEX   the second refers to the first: its descriptor
 //!   _lock                         held while tags move
 //! ```
@@ -81,6 +83,11 @@ pub(super) fn mark(disk: &dyn Disk, root: &Path) -> Result<()> {
     let path = root.join(MARKER);
     let text = format!("{{\"format\":{FORMAT}}}\n");
     files::write_atomically(disk, &path, text.as_bytes(), Access::Shared).map_err(storage)
+}
+
+/// The lock that every server of the store holds.
+pub(super) fn serving(root: &Path) -> PathBuf {
+    root.join("serving.lock")
 }
 
 /// Whether the store was made already.

@@ -49,13 +49,37 @@ impl<'a> Repository<'a> {
     /// Moves a tag. What it pointed at has lost it since now.
     pub(super) fn set_tag(&self, tag: &Tag, manifest: &Descriptor) -> Result<()> {
         self.leave(tag, Some(&manifest.digest))?;
+        // Whoever moves it because its upstream did says so afterwards.
+        self.remove(&self.followed_path(tag))?;
         self.write(&self.tag_path(tag), manifest)
     }
 
     /// Removes a tag, and says whether it was there.
     pub(super) fn remove_tag(&self, tag: &Tag) -> Result<bool> {
         self.leave(tag, None)?;
+        self.remove(&self.followed_path(tag))?;
         self.remove(&self.tag_path(tag))
+    }
+
+    /// When a tag that follows an upstream was last compared with it.
+    pub(super) fn followed(&self, tag: &Tag) -> Option<SystemTime> {
+        modified(&self.followed_path(tag))
+    }
+
+    pub(super) fn set_followed(&self, tag: &Tag) -> Result<()> {
+        self.mark(&self.followed_path(tag))
+    }
+
+    pub(super) fn confirm_followed(&self, tag: &Tag) -> Result<()> {
+        self.touch(&self.followed_path(tag))
+    }
+
+    /// Sets the time of a fact to now, where it is there.
+    fn touch(&self, path: &Path) -> Result<()> {
+        match self.disk.touch(path) {
+            Err(error) if error.kind() != NotFound => Err(storage(FileError::new("write", path, error))),
+            _ => Ok(()),
+        }
     }
 
     /// Notes that a tag goes from where it points, if it does not go there again.
@@ -65,11 +89,7 @@ impl<'a> Repository<'a> {
         if towards == Some(&left.digest) {
             return Ok(());
         }
-        let path = self.manifest_path(&left.digest);
-        match self.disk.touch(&path) {
-            Err(error) if error.kind() != NotFound => Err(storage(FileError::new("write", path, error))),
-            _ => Ok(()),
-        }
+        self.touch(&self.manifest_path(&left.digest))
     }
 
     /// Every tag, sorted.
@@ -183,6 +203,10 @@ impl<'a> Repository<'a> {
 
     fn tag_path(&self, tag: &Tag) -> PathBuf {
         self.directory.join("_tags").join(layout::tag_file(tag))
+    }
+
+    fn followed_path(&self, tag: &Tag) -> PathBuf {
+        self.directory.join("_followed").join(layout::tag_file(tag))
     }
 
     fn manifest_path(&self, digest: &Digest) -> PathBuf {

@@ -8,6 +8,7 @@
 //! Nothing here knows registries or the network. `session` opens the store; everything else sees the contract.
 
 mod collect;
+mod follow;
 mod host;
 mod images;
 mod layout;
@@ -32,6 +33,7 @@ use crate::image::{RepositoryName, Selector};
 use crate::registry::{Error, ErrorKind, Identity, Result};
 
 pub use crate::registry::{KeptImage, Untagged};
+pub use host::ServedStore;
 pub use memory::Memory;
 
 use membership::Repository;

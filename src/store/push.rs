@@ -96,6 +96,10 @@ impl Shared {
 
     fn find_manifest(&self, name: &RepositoryName, selector: &Selector) -> Result<Option<Descriptor>> {
         let Some(found) = self.look_up(name, selector)? else { return Ok(None) };
+        // What has a tag stays for that.
+        if matches!(selector, Selector::Tag(_)) {
+            return Ok(Some(found));
+        }
         let is_here = || Ok(self.repository(name).manifest(&found.digest)?.is_some());
         Ok(self.renew_found(&found.digest, is_here)?.then_some(found))
     }
@@ -114,7 +118,7 @@ impl Shared {
     }
 
     /// Notes that all that a manifest names is needed now. Within a passage.
-    fn renew_content(&self, manifest: &RawManifest) -> Result<()> {
+    pub(super) fn renew_content(&self, manifest: &RawManifest) -> Result<()> {
         let document = manifest.manifest();
         document.blobs().chain(document.children()).try_for_each(|named| self.renew(&named.digest).map(drop))
     }
@@ -126,7 +130,7 @@ impl Shared {
         self.repository(repository).add_blob(digest)
     }
 
-    fn put_manifest(
+    pub(super) fn put_manifest(
         &self,
         name: &RepositoryName,
         manifest: &RawManifest,

@@ -67,6 +67,13 @@ pub enum Route {
         /// Only those after this one.
         last: Option<String>,
     },
+    /// Removal of what nothing names; a registry of tranship's alone.
+    Prune,
+    /// The images, with what they weigh; a registry of tranship's alone.
+    KeptImages {
+        /// With those that nothing names.
+        untagged: bool,
+    },
     /// What refers to a manifest (end-12).
     Referrers {
         /// Where the manifest is.
@@ -116,6 +123,11 @@ impl Route {
                 append_page(&mut query, *n, last.as_deref());
                 "/v2/_catalog".to_owned()
             }
+            Self::Prune => "/v2/_tranship/prune".to_owned(),
+            Self::KeptImages { untagged } => {
+                append(&mut query, "untagged", untagged.then_some(&1));
+                "/v2/_tranship/images".to_owned()
+            }
             Self::Referrers { repository, subject, artifact_type } => {
                 append(&mut query, "artifactType", artifact_type.as_ref());
                 format!("/v2/{repository}/referrers/{subject}")
@@ -146,6 +158,10 @@ impl Route {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let query = Query::new(query);
         match parts.as_slice() {
+            ["_tranship", "prune"] => Ok(Self::Prune),
+            ["_tranship", "images"] => {
+                Ok(Self::KeptImages { untagged: query.number("untagged")?.is_some_and(|n| n > 0) })
+            }
             ["_catalog"] => Ok(Self::Catalog { n: query.number("n")?, last: query.text("last") }),
             [name @ .., "manifests", selector] => {
                 Ok(Self::Manifest { repository: repository(name)?, selector: parse_selector(selector)? })
@@ -173,7 +189,7 @@ impl Route {
     #[must_use]
     pub const fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::Base | Self::Catalog { .. } => None,
+            Self::Base | Self::Catalog { .. } | Self::Prune | Self::KeptImages { .. } => None,
             Self::Manifest { repository, .. }
             | Self::Blob { repository, .. }
             | Self::StartUpload { repository, .. }

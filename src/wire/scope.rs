@@ -73,6 +73,12 @@ impl Scope {
         Self { resource: "registry".into(), name: "catalog".into(), actions: BTreeSet::from([Action::Any]) }
     }
 
+    /// Upkeep of the whole registry, as a registry of tranship's calls it.
+    #[must_use]
+    pub fn upkeep() -> Self {
+        Self { resource: "registry".into(), name: "upkeep".into(), actions: BTreeSet::from([Action::Delete]) }
+    }
+
     /// Whether whoever has this may do everything that `wanted` names.
     #[must_use]
     pub fn covers(&self, wanted: &Self) -> bool {

@@ -169,10 +169,10 @@ fn images_in_every_form() {
     insta::assert_snapshot!(text, @r"
     exit 0
     --- stdout
-    REPOSITORY  TAG  DIGEST  SIZE  CREATED  STORED
-    127.0.0.1_PORT/team/app  v1  16992a28e882  100.3 KiB  AGO  AGO
-    127.0.0.1_PORT/team/tool  -  0e47669590db  14.7 KiB  AGO  AGO
-    short  x  16992a28e882  100.3 KiB  AGO  AGO
+    REPOSITORY  TAG  DIGEST  SIZE  SHARED  CREATED  STORED
+    127.0.0.1_PORT/team/app  v1  16992a28e882  100.3 KiB  100.3 KiB  AGO  AGO
+    127.0.0.1_PORT/team/tool  -  0e47669590db  14.7 KiB  0 B  AGO  AGO
+    short  x  16992a28e882  100.3 KiB  100.3 KiB  AGO  AGO
     --- stderr
     ");
     let json = program.run(&["images", "-o", "json"]).success().json();

@@ -4,6 +4,7 @@ mod args;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -13,8 +14,9 @@ use super::{CommandError, CommandResult, Outcome, cannot};
 use crate::config::{Rights, Serving, load_serving};
 use crate::image::Storage;
 use crate::output::{Page, Report};
+use crate::registry::Host;
 use crate::server::{Access, Certificate, Deletes, Listener, Server};
-use crate::session::{Session, StorageOptions};
+use crate::session::{Hosted, Session, StorageOptions};
 
 /// Where it listens where nothing is said.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
@@ -29,7 +31,8 @@ pub(super) async fn run(mut args: ServeArgs, session: &Session) -> CommandResult
     let listen = said.listen.unwrap_or(LISTEN);
     let doing = format!("serve at {listen}");
     check(&said, listen, &doing)?;
-    let server = server(&said, session, &doing).await?;
+    let Hosted { host, served: _served } = hosted(&said, session, &doing).await?;
+    let server = server(&said, host, session, &doing)?;
     let certificate = said.tls_cert.zip(said.tls_key).map(|(certificate, key)| Certificate { certificate, key });
     let listener = Listener::bind(listen).map_err(cannot(&doing))?;
     let scheme = if certificate.is_some() { "https" } else { "http" };
@@ -62,15 +65,18 @@ fn check(said: &Serving, listen: SocketAddr, doing: &str) -> Result<(), CommandE
     Ok(())
 }
 
-async fn server(said: &Serving, session: &Session, doing: &str) -> Result<Server, CommandError> {
-    let access = access(said, session, doing)?;
+async fn hosted(said: &Serving, session: &Session, doing: &str) -> Result<Hosted, CommandError> {
     let storage = StorageOptions {
         storage: said.storage.clone().unwrap_or(Storage::Local(None)),
         endpoint: said.storage_endpoint.clone(),
         region: said.storage_region.clone(),
         secret: said.storage_secret.clone(),
     };
-    let host = session.host(&storage).await.map_err(cannot(doing))?;
+    session.host(&storage).await.map_err(cannot(doing))
+}
+
+fn server(said: &Serving, host: Arc<dyn Host>, session: &Session, doing: &str) -> Result<Server, CommandError> {
+    let access = access(said, session, doing)?;
     let deletes = if said.deletes == Some(false) { Deletes::Off } else { Deletes::Allowed };
     Ok(Server::new(host, access).keeping(said.immutable_tags.clone()).with_deletes(deletes))
 }

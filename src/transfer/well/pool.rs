@@ -221,7 +221,11 @@ impl Pool {
             Some(None) => Standing::Idle,
             Some(Some(_)) if self.end.is_some() => Standing::Done,
             Some(Some(first)) => {
-                if self.front - first < AHEAD { Standing::Hungry(first) } else { Standing::Fed(first) }
+                if self.front - first < AHEAD {
+                    Standing::Hungry(first)
+                } else {
+                    Standing::Fed(first)
+                }
             }
         }
     }
