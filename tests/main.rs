@@ -8,6 +8,7 @@ mod support;
 mod applications;
 mod archives;
 mod authentication;
+mod automatic;
 mod budgets;
 mod bundling;
 mod completion;

@@ -309,7 +309,12 @@ impl Sink for Incoming {
         for piece in batch {
             self.hashed.hasher.update(piece);
             self.hashed.length += piece.len() as u64;
-            self.file.write(piece).map_err(|error| storage(FileError::new("write", &self.path, error)))?;
+            if let Err(error) = self.file.write(piece) {
+                // Nobody knows what of it was written, and a disk that is full needs the room.
+                let _ = self.directory.disk.remove(&self.path);
+                let _ = self.directory.disk.remove(&self.directory.note(&self.name));
+                return Err(storage(FileError::new("write", &self.path, error)));
+            }
         }
         Ok(())
     }

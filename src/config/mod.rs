@@ -29,7 +29,7 @@ pub use path::{DocumentPath, PathError, Verb};
 pub use schema::bandwidth as read_bandwidth;
 pub use secret::SecretBody;
 pub use serving::{
-    AccessRule, AccessRuleError, Group, LogForm, Permission, Rights, Scheme, Serving, ServingLimits, TagPattern,
-    TagPatternError, WebhookEntry, Who, load_serving,
+    AccessRule, AccessRuleError, Group, LogForm, Permission, RetentionEntry, Rights, Scheme, Serving, ServingLimits,
+    ServingUpkeep, ServingUpstream, TagPattern, TagPatternError, WebhookEntry, Who, load_serving,
 };
 pub use setting::{SettingKey, SettingKeyError};

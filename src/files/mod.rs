@@ -8,6 +8,8 @@ mod atomic;
 mod disk;
 #[cfg(test)]
 mod faulty;
+#[cfg(test)]
+mod forgetful;
 mod gate;
 mod held;
 mod kept;
@@ -21,6 +23,8 @@ pub use atomic::{Access, create_directories, unused_word, write_atomically};
 pub use disk::{Disk, DiskFile, LocalDisk};
 #[cfg(test)]
 pub(crate) use faulty::{Failing, FaultyDisk};
+#[cfg(test)]
+pub(crate) use forgetful::ForgetfulDisk;
 pub use gate::{Closed, Gate, Passage};
 pub use kept::KeptFile;
 pub use lock::{Claim, Lock, LockError, Sharing};

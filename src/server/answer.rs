@@ -1,5 +1,7 @@
 //! How answers and refusals look (distribution-spec 1.1, "Error Codes").
 
+use std::io;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -25,6 +27,7 @@ pub(super) enum Code {
     PaginationNumberInvalid,
     SizeInvalid,
     TagInvalid,
+    Toomanyrequests,
     Unauthorized,
     Unsupported,
     Unknown,
@@ -92,6 +95,11 @@ impl Refusal {
             ErrorKind::Corrupt => (StatusCode::BAD_REQUEST, Code::DigestInvalid),
             ErrorKind::Conflict => (StatusCode::CONFLICT, Code::BlobUploadInvalid),
             ErrorKind::Unsupported => (StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported),
+            _ if is_full(error) => {
+                tracing::error!(%error, "the disk is full");
+                let message = "the disk of the registry is full";
+                return Self::new(StatusCode::INSUFFICIENT_STORAGE, Code::Unknown, message);
+            }
             _ => {
                 tracing::error!(%error, "a request could not be answered");
                 let message = "the registry cannot do that now";
@@ -122,6 +130,12 @@ pub(super) const fn methods(route: &Route) -> &'static str {
         Route::StartUpload { .. } | Route::Prune => "POST",
         Route::Upload { .. } => "GET, PATCH, PUT, DELETE",
     }
+}
+
+/// Whether it failed because there is no room.
+fn is_full(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
 impl IntoResponse for Refusal {

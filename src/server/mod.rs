@@ -4,8 +4,9 @@
 //! A request comes in as text, becomes a [`Route`], and is answered from the contract; nothing here knows what it
 //! serves. `access` decides who is let in by what `rules` allow, `users` knows who is who, `signer` knows its own
 //! tokens and passwords, which `tokens` hands out, `pull` reads, `push` writes, `list` lists, `remove` removes,
-//! `immutable` keeps tags where they are, `own` does what the distribution API does not have, `upkeep` keeps the place
-//! in order, `answer` knows how answers and refusals look, `listen` waits for connections. The one module that listens.
+//! `immutable` keeps tags where they are, `upstream` fetches what is missing, `own` does what the distribution API does
+//! not have, `upkeep` keeps the place in order, `answer` knows how answers and refusals look, `listen` waits for
+//! connections. The one module that listens.
 
 mod access;
 mod answer;
@@ -20,6 +21,7 @@ mod rules;
 mod signer;
 mod tokens;
 mod upkeep;
+mod upstream;
 mod users;
 
 use std::sync::Arc;
@@ -42,6 +44,7 @@ use immutable::Immutable;
 pub use listen::{Certificate, ListenError, Listener};
 pub use signer::{Signer, SignerError};
 pub use upkeep::{Upkeep, UpkeepFigures, UpkeepSettings};
+pub use upstream::{AutomaticPull, Upstream, Upstreams};
 pub use users::{NewUserError, UsersError, password_line};
 
 /// A request behind its route: who sent it, its head, and its body.
@@ -62,6 +65,7 @@ pub struct Server {
     immutable: Immutable,
     deletes: Deletes,
     upkeep: Arc<Upkeep>,
+    automatic_pull: Option<Arc<AutomaticPull>>,
 }
 
 /// Whether anything can be removed.
@@ -89,7 +93,7 @@ impl Server {
     pub fn new(host: Arc<dyn Host>, access: Access) -> Self {
         let (immutable, deletes) = (Immutable::default(), Deletes::default());
         let upkeep = Arc::new(Upkeep::new(Arc::clone(&host), UpkeepSettings::default()));
-        Self { host, access, names: Names::Any, immutable, deletes, upkeep }
+        Self { host, access, names: Names::Any, immutable, deletes, upkeep, automatic_pull: None }
     }
 
     /// Keeps tags of these patterns where they are once they are made.
@@ -108,6 +112,12 @@ impl Server {
     #[must_use]
     pub fn with_upkeep(self, settings: UpkeepSettings) -> Self {
         Self { upkeep: Arc::new(Upkeep::new(Arc::clone(&self.host), settings)), ..self }
+    }
+
+    /// Fetches what is missing.
+    #[must_use]
+    pub fn with_automatic_pull(self, pull: AutomaticPull) -> Self {
+        Self { automatic_pull: Some(Arc::new(pull)), ..self }
     }
 
     /// The upkeep of its place: what it did so far.

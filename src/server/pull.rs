@@ -1,5 +1,7 @@
 //! Reading: manifests and blobs, whole and in part (distribution-spec 1.1, "Pull").
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::stream;
@@ -7,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 
 use super::answer::{CONTENT_DIGEST, Code, Refusal, refused, set};
+use super::upstream::{Flight, passed_on};
 use super::{Answer, Server, empty};
 use crate::image::{Descriptor, Digest, MediaType, RepositoryName, Selector};
 use crate::registry::{BlobReader, ByteRange, ImageDestination, ImageSource};
@@ -18,6 +21,9 @@ const FOREVER: &str = "max-age=31536000, immutable";
 impl Server {
     /// A manifest, or what would come of asking for it.
     pub(super) async fn manifest(&self, repository: &RepositoryName, selector: &Selector, parts: &Parts) -> Answer {
+        if let Some(pull) = &self.automatic_pull {
+            pull.bring_manifest(repository, selector).await.map_err(|error| passed_on(&error))?;
+        }
         // A HEAD may be a push that asks whether it still has to bring it.
         let found = if parts.method == Method::HEAD {
             ImageDestination::resolve(&*self.host, repository, selector).await
@@ -49,6 +55,16 @@ impl Server {
 
     /// A blob or a part of one, or what would come of asking for it.
     pub(super) async fn blob(&self, repository: &RepositoryName, digest: &Digest, parts: &Parts) -> Answer {
+        if let Some(pull) = &self.automatic_pull
+            && let Some(flight) =
+                pull.bring_blob(repository, digest, &self.upkeep).await.map_err(|error| passed_on(&error))?
+        {
+            if parts.method == Method::GET {
+                return flying(&flight, parts);
+            }
+            // A push that asks is told what is here for good.
+            flight.landed().await.map_err(|error| passed_on(&error))?;
+        }
         let Some(size) = self.host.blob_size(repository, digest).await.map_err(refused(Code::BlobUnknown))? else {
             let message = format!("there is no blob {digest} in {repository}");
             return Err(Refusal::new(StatusCode::NOT_FOUND, Code::BlobUnknown, message));
@@ -56,16 +72,7 @@ impl Server {
         if holds(&parts.headers, digest) {
             return Ok(unchanged(digest, true));
         }
-        let (status, range) = match AskedRange::read(&parts.headers, size) {
-            AskedRange::Whole => (StatusCode::OK, ByteRange::ALL),
-            AskedRange::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-            AskedRange::Nowhere => {
-                let message = format!("the blob has {size} bytes");
-                let refusal = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::SizeInvalid, message);
-                return Err(refusal.with(header::CONTENT_RANGE, &format!("bytes */{size}")));
-            }
-        };
-        let length = range.to.unwrap_or(size) - range.from;
+        let (status, range) = asked(parts, size)?;
         let mut response = if parts.method == Method::HEAD {
             empty(status)
         } else {
@@ -75,15 +82,44 @@ impl Server {
             *response.status_mut() = status;
             response
         };
-        describe(&mut response, digest, true);
-        set(&mut response, header::CONTENT_TYPE, "application/octet-stream");
-        set(&mut response, header::CONTENT_LENGTH, &length.to_string());
-        set(&mut response, header::ACCEPT_RANGES, "bytes");
-        if let (StatusCode::PARTIAL_CONTENT, Some(part)) = (status, ContentRange::of(range.from, length)) {
-            let part = ContentRange { complete: Some(size), ..part };
-            set(&mut response, header::CONTENT_RANGE, &part.to_string());
-        }
+        describe_blob(&mut response, digest, size, range);
         Ok(response)
+    }
+}
+
+/// Which part of a blob is asked for, and the status of an answer with it.
+fn asked(parts: &Parts, size: u64) -> Result<(StatusCode, ByteRange), Refusal> {
+    match AskedRange::read(&parts.headers, size) {
+        AskedRange::Whole => Ok((StatusCode::OK, ByteRange::ALL)),
+        AskedRange::Part(range) => Ok((StatusCode::PARTIAL_CONTENT, range)),
+        AskedRange::Nowhere => {
+            let message = format!("the blob has {size} bytes");
+            let refusal = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::SizeInvalid, message);
+            Err(refusal.with(header::CONTENT_RANGE, &format!("bytes */{size}")))
+        }
+    }
+}
+
+/// A blob that is on its way here, as it comes.
+fn flying(flight: &Arc<Flight>, parts: &Parts) -> Answer {
+    let (digest, size) = (&flight.blob().digest, flight.blob().size);
+    let (status, range) = asked(parts, size)?;
+    let mut response = Response::new(body(flight.reader(range)));
+    *response.status_mut() = status;
+    describe_blob(&mut response, digest, size, range);
+    Ok(response)
+}
+
+/// The headers of a blob, or of a part of one.
+fn describe_blob(response: &mut Response, digest: &Digest, size: u64, range: ByteRange) {
+    let length = range.to.unwrap_or(size) - range.from;
+    describe(response, digest, true);
+    set(response, header::CONTENT_TYPE, "application/octet-stream");
+    set(response, header::CONTENT_LENGTH, &length.to_string());
+    set(response, header::ACCEPT_RANGES, "bytes");
+    if let (StatusCode::PARTIAL_CONTENT, Some(part)) = (response.status(), ContentRange::of(range.from, length)) {
+        let part = ContentRange { complete: Some(size), ..part };
+        set(response, header::CONTENT_RANGE, &part.to_string());
     }
 }
 

@@ -11,6 +11,7 @@ mod sides;
 mod sites;
 mod storage;
 mod streams;
+mod upstream;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

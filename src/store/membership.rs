@@ -33,6 +33,8 @@ impl<'a> Repository<'a> {
 
     /// Keeps other processes from moving tags here.
     pub(super) fn lock(&self) -> Result<Lock> {
+        // A lock makes its directory too, and not durably.
+        files::create_directories(self.disk, &self.directory).map_err(storage)?;
         Lock::take(&self.directory.join("_lock"), Sharing::Exclusive, PATIENCE).map_err(not_locked)
     }
 

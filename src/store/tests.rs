@@ -1,4 +1,5 @@
 mod changes;
+mod power;
 mod upkeep;
 
 use std::io;

@@ -7,6 +7,7 @@
 //! request is repeated without end; the exit code says the class; nothing half done is left lying about.
 
 mod answers;
+mod collection;
 mod disk;
 mod http2;
 mod images;

@@ -139,7 +139,8 @@ impl Program {
         self.command_of(env!("CARGO_BIN_EXE_tranship"), arguments)
     }
 
-    fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
+    /// The bare command of another program in the same home.
+    pub(crate) fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.home.path()).env_clear().envs(&self.environment);
         command

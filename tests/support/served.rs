@@ -30,13 +30,15 @@ impl Served {
         Self::start(program, &["--listen", address])
     }
 
-    /// Starts it.
+    fn start(program: &Program, flags: &[&str]) -> Self {
+        Self::by(&mut program.command(&[&["serve", "-q", "-v"], flags].concat()))
+    }
+
+    /// A server that another command becomes, whose last words are those of a server that is quiet.
     ///
     /// # Panics
     /// It ends before it serves.
-    fn start(program: &Program, flags: &[&str]) -> Self {
-        let arguments = [&["serve", "-q", "-v"], flags].concat();
-        let mut command = program.command(&arguments);
+    pub(crate) fn by(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();

@@ -19,6 +19,7 @@ mod redirects;
 mod shown;
 mod transport;
 mod uploads;
+mod upstream;
 mod verbose;
 
 use base64::Engine as _;

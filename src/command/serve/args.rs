@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::upkeep::UpkeepFlags;
 use crate::config::{Rights, Scheme, Serving, TagPattern};
 use crate::credentials::SecretPath;
 use crate::image::Storage;
@@ -82,6 +83,9 @@ pub(crate) struct ServeArgs {
     /// Let nothing be removed, by anybody
     #[arg(long)]
     no_delete: bool,
+
+    #[command(flatten)]
+    upkeep: UpkeepFlags,
 }
 
 /// The words of `--auth`.
@@ -136,6 +140,8 @@ impl ServeArgs {
             storage_secret: self.storage_secret,
             immutable_tags: self.immutable_tags,
             deletes: self.no_delete.then_some(false),
+            upkeep: self.upkeep.said(),
+            upstream: self.upkeep.said_of_upstream(),
             ..Serving::default()
         }
     }

@@ -1,6 +1,7 @@
 //! `serve`: the store as a registry.
 
 mod args;
+mod upkeep;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -78,7 +79,14 @@ async fn hosted(said: &Serving, session: &Session, doing: &str) -> Result<Hosted
 fn server(said: &Serving, host: Arc<dyn Host>, session: &Session, doing: &str) -> Result<Server, CommandError> {
     let access = access(said, session, doing)?;
     let deletes = if said.deletes == Some(false) { Deletes::Off } else { Deletes::Allowed };
-    Ok(Server::new(host, access).keeping(said.immutable_tags.clone()).with_deletes(deletes))
+    let upkeep = upkeep::settings(&said.upkeep)
+        .map_err(|error| CommandError::usage(format!("cannot {doing}: a rule of retention is wrong: {error}")))?;
+    let server = Server::new(host, access).keeping(said.immutable_tags.clone()).with_deletes(deletes);
+    let server = server.with_upkeep(upkeep);
+    match upkeep::fresh(said.upstream) {
+        Some(fresh) => Ok(server.with_automatic_pull(session.automatic_pull(fresh).map_err(cannot(doing))?)),
+        None => Ok(server),
+    }
 }
 
 fn access(said: &Serving, session: &Session, doing: &str) -> Result<Access, CommandError> {

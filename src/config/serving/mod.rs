@@ -7,6 +7,7 @@ mod model;
 mod read;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::path::Path;
 
@@ -14,6 +15,8 @@ pub use model::{
     AccessRule, AccessRuleError, Group, LogForm, Permission, Rights, Scheme, Serving, ServingLimits, TagPattern,
     TagPatternError, WebhookEntry, Who,
 };
+
+pub use upkeep::{RetentionEntry, ServingUpkeep, ServingUpstream};
 
 use super::error::ConfigError;
 use super::file::not_yaml;

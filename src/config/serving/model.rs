@@ -14,6 +14,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::upkeep::{ServingUpkeep, ServingUpstream};
 use crate::credentials::{RepositoryPattern, SecretPath};
 use crate::image::{RepositoryName, Storage, Tag};
 
@@ -60,6 +61,10 @@ pub struct Serving {
     pub webhooks: Vec<WebhookEntry>,
     /// What strangers can take up at most.
     pub limits: ServingLimits,
+    /// How the place is kept in order.
+    pub upkeep: ServingUpkeep,
+    /// Whether what is missing is fetched from remote registries.
+    pub upstream: ServingUpstream,
 }
 
 impl Serving {
@@ -88,6 +93,8 @@ impl Serving {
             access_log: self.access_log.or(below.access_log),
             webhooks: [self.webhooks, below.webhooks].concat(),
             limits: self.limits.over(below.limits),
+            upkeep: self.upkeep.over(below.upkeep),
+            upstream: self.upstream.over(below.upstream),
         }
     }
 }

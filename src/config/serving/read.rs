@@ -8,6 +8,7 @@ use url::Url;
 use super::model::{
     AccessRule, Group, LogForm, Permission, Rights, Scheme, Serving, ServingLimits, WebhookEntry, Who, is_name,
 };
+use super::upkeep::{upkeep, upstream};
 use crate::config::schema::{path, read_entries, timeout};
 use crate::credentials::RepositoryPattern;
 use crate::image::Storage;
@@ -39,6 +40,8 @@ const SERVING: Kind = Kind {
         "access-log",
         "webhooks",
         "limits",
+        "upkeep",
+        "upstream",
     ],
     ignored: &[],
 };
@@ -78,6 +81,8 @@ pub(super) fn serving(reader: &mut Reader, place: Place<'_>, base: &Path) -> Ser
         access_log: fields.optional("access-log", log_form),
         webhooks: webhooks(&mut fields, base),
         limits: limits(&mut fields),
+        upkeep: upkeep(&mut fields),
+        upstream: upstream(&mut fields),
     };
     if fields.place("tls-cert").is_some() != fields.place("tls-key").is_some() {
         fields.problem("`tls-cert` and `tls-key` go together");
@@ -193,7 +198,7 @@ fn count(text: &str) -> Read<usize> {
     number.ok_or_else(|| format!("`{}` is not a number from 1 to {MAX_COUNT}", text.escape_debug()))
 }
 
-fn size(text: &str) -> Read<u64> {
+pub(super) fn size(text: &str) -> Read<u64> {
     let size = text.parse::<bytesize::ByteSize>().ok().map(|size| size.as_u64()).filter(|bytes| *bytes > 0);
     size.ok_or_else(|| format!("`{}` is not a size; one is written as in 50GiB", text.escape_debug()))
 }
