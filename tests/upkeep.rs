@@ -148,3 +148,50 @@ fn who_may_not_remove_everything_may_not_prune() {
     assert_eq!(served.registry().request("GET", "/v2/_tranship/prune", &[], b"").status, 401);
     assert_eq!(served.registry().get("/v2/_tranship/images").status, 200);
 }
+
+#[test]
+fn what_is_beyond_the_quota_is_refused_in_words() {
+    let program = Program::new();
+    let served = Served::with(&program, &["--quota", "300KiB"]);
+    let (small, big) = (image().layers(&[100_000]).build(), image().layers(&[400_000]).build());
+    served.registry().push("a", &small, &["v1"]);
+    let whole = |layer: &crate::support::images::Content| {
+        let target = format!("/v2/a/blobs/uploads/?digest={}", layer.digest);
+        served.registry().request("POST", &target, &[], &layer.bytes)
+    };
+    let refused = whole(&big.blobs[1]);
+    assert_eq!(refused.status, 403, "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.body).into_owned();
+    assert!(said.contains("DENIED") && said.contains("it keeps at most 300.0 KiB"), "{said}");
+    // Nothing of it stays, and what fits goes on to fit.
+    assert_eq!(std::fs::read_dir(program.path("data/tranship/store/uploads")).unwrap().count(), 0);
+    let other = image().layers(&[100_000]).build();
+    assert_eq!(whole(&other.blobs[1]).status, 201);
+    assert!(served.registry().holds("a", &small));
+    // To our own client it is a refusal too.
+    let source = Scripted::start();
+    source.put("a", &big, &["v1"]);
+    let (from, to) = (format!("{}/a:v1", source.address()), format!("{}/a:v2", served.address()));
+    Program::new().run(&["copy", &from, &to]).code(4).says("the quota of this registry is used up");
+}
+
+#[test]
+fn retention_and_upkeep_are_said_in_the_file_of_serve() {
+    let program = Program::new();
+    let upkeep = "upkeep:\n  every: 50ms\n  retention:\n  - repositories: team/*\n    keep: 1\n";
+    std::fs::write(program.path("serve.yaml"), upkeep).unwrap();
+    let served = Served::with(&program, &["--serve-config", "serve.yaml"]);
+    for (repository, tag) in [("team/app", "v1"), ("team/app", "v2"), ("other/app", "v1"), ("other/app", "v2")] {
+        served.registry().push(repository, &image().build(), &[tag]);
+    }
+    let tags = |repository: &str| {
+        let answer = served.registry().get(&format!("/v2/{repository}/tags/list"));
+        serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap()["tags"].as_array().unwrap().len()
+    };
+    crate::support::eventually("the rule is kept to", || tags("team/app") == 1);
+    assert_eq!(tags("other/app"), 2);
+    drop(served);
+    std::fs::write(program.path("serve.yaml"), "upkeep:\n  evry: 1h\n").unwrap();
+    let wrong = program.run(&["serve", "--listen", "127.0.0.1:0", "--serve-config", "serve.yaml"]).code(2);
+    wrong.says("evry").says("every");
+}

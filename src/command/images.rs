@@ -46,12 +46,11 @@ pub(super) async fn run(args: ImagesArgs, session: &Session) -> CommandResult {
         wanted.as_ref().is_none_or(|wanted| wanted.takes(repository, tag))
     };
     let untagged = if args.untagged { Untagged::Shown } else { Untagged::Hidden };
-    let mut images = match &settings.home_registry {
-        Some(home) => of_home_registry(home, &takes, untagged, &args, session).await?,
-        None => {
-            let store = session.store().map_err(cannot(doing))?;
-            store.images(untagged).await.map_err(cannot(doing))?.into_iter().map(Line::from).collect()
-        }
+    let mut images = if let Some(home) = &settings.home_registry {
+        of_home_registry(home, &takes, untagged, &args, session).await?
+    } else {
+        let store = session.store().map_err(cannot(doing))?;
+        store.images(untagged).await.map_err(cannot(doing))?.into_iter().map(Line::from).collect()
     };
     images.retain(|line| takes(&line.repository, line.tag.as_ref()));
     if let (true, Some(name)) = (images.is_empty(), &args.name) {

@@ -43,7 +43,7 @@ impl ForgetfulDisk {
             let Some(file) = (if chance.happens() { now } else { durable }) else { continue };
             let directories = path.ancestors().skip(1).take_while(|directory| *directory != root);
             let made = |directory: &Path| state.durable_directories.contains(directory);
-            if !directories.into_iter().all(|directory| made(directory)) {
+            if !directories.into_iter().all(made) {
                 continue;
             }
             let file = &state.files[*file];
@@ -147,6 +147,12 @@ impl DiskFile for Handle {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write(bytes)?;
         self.disk.state().files[self.number].written.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.file.cut(length)?;
+        self.disk.state().files[self.number].written.truncate(usize::try_from(length).unwrap());
         Ok(())
     }
 

@@ -43,6 +43,9 @@ pub struct Upstream {
     pub repository: RepositoryName,
 }
 
+/// Who holds it brings one manifest.
+type Turn = tokio::sync::Mutex<()>;
+
 /// Automatic pull for one server.
 pub struct AutomaticPull {
     host: Arc<dyn Follower>,
@@ -52,7 +55,7 @@ pub struct AutomaticPull {
     /// Where bytes wait for slow clients.
     spool: PathBuf,
     /// One at a time for each manifest.
-    turns: Mutex<HashMap<(RepositoryName, Selector), Weak<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<HashMap<(RepositoryName, Selector), Weak<Turn>>>,
     flights: Mutex<HashMap<(RepositoryName, Digest), Arc<Flight>>>,
     /// Which places failed, and when.
     failed: Mutex<HashMap<String, Instant>>,
@@ -169,7 +172,7 @@ impl AutomaticPull {
         Ok(Some(flight))
     }
 
-    fn turn(&self, repository: &RepositoryName, selector: &Selector) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn(&self, repository: &RepositoryName, selector: &Selector) -> Arc<Turn> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (repository.clone(), selector.clone());
         if let Some(turn) = turns.get(&key).and_then(Weak::upgrade) {

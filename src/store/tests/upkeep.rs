@@ -165,7 +165,7 @@ async fn an_upload_from_outside_keeps_what_came_before_it() {
     assert_eq!(collect(&store, grace).await.blobs, 1);
     assert_eq!(store.blob_size(&name("a"), &image.layer.digest).await.unwrap(), None);
     // What nobody goes on with is given up.
-    assert_eq!(store.purge_uploads(Duration::from_secs(60)).await.unwrap().uploads, 0);
+    assert_eq!(store.purge_uploads(Duration::from_mins(1)).await.unwrap().uploads, 0);
     let purged = store.purge_uploads(Duration::ZERO).await.unwrap();
     assert_eq!((purged.uploads, purged.bytes), (1, CONFIG.len() as u64));
     assert!(store.reopen_upload(&name("a"), "", &resting).await.unwrap().is_none());
@@ -277,7 +277,7 @@ async fn what_is_damaged_is_set_aside_and_comes_again() {
         let mut content = std::fs::read(&path).unwrap();
         content[0] ^= 1;
         std::fs::write(&path, content).unwrap();
-        assert_eq!(store.scrub().await.unwrap().damaged, [damaged.clone()]);
+        assert_eq!(store.scrub().await.unwrap().damaged, std::slice::from_ref(damaged));
         assert!(home.path().join(format!("damaged/sha256-{}", damaged.hex())).exists());
     }
     // Both are as what is missing, for those that pull and for those that push.
