@@ -50,17 +50,23 @@ impl<'a> Repository<'a> {
 
     /// Moves a tag. What it pointed at has lost it since now.
     pub(super) fn set_tag(&self, tag: &Tag, manifest: &Descriptor) -> Result<()> {
-        self.leave(tag, Some(&manifest.digest))?;
+        self.leave(tag, &manifest.digest)?;
         // Whoever moves it because its upstream did says so afterwards.
-        self.remove(&self.followed_path(tag))?;
+        self.unfollow(tag)?;
         self.write(&self.tag_path(tag), manifest)
     }
 
     /// Removes a tag, and says whether it was there.
     pub(super) fn remove_tag(&self, tag: &Tag) -> Result<bool> {
-        self.leave(tag, None)?;
-        self.remove(&self.followed_path(tag))?;
-        self.remove(&self.tag_path(tag))
+        self.unfollow(tag)?;
+        let left = self.tag(tag).ok().flatten();
+        let removed = self.remove(&self.tag_path(tag))?;
+        left.map_or(Ok(removed), |left| self.touch(&self.manifest_path(&left.digest)).map(|()| removed))
+    }
+
+    fn unfollow(&self, tag: &Tag) -> Result<()> {
+        let path = self.followed_path(tag);
+        if path.exists() { self.remove(&path).map(drop) } else { Ok(()) }
     }
 
     /// When a tag that follows an upstream was last compared with it.
@@ -85,10 +91,10 @@ impl<'a> Repository<'a> {
     }
 
     /// Notes that a tag goes from where it points, if it does not go there again.
-    fn leave(&self, tag: &Tag, towards: Option<&Digest>) -> Result<()> {
+    fn leave(&self, tag: &Tag, towards: &Digest) -> Result<()> {
         // What a tag that cannot be understood points at is not known.
         let Ok(Some(left)) = self.tag(tag) else { return Ok(()) };
-        if towards == Some(&left.digest) {
+        if *towards == left.digest {
             return Ok(());
         }
         self.touch(&self.manifest_path(&left.digest))
