@@ -16,6 +16,8 @@
 //! * [`credentials`] vaults, and which secret is for which repository · [`config`] the configuration document
 //! * [`outbound`] the one place that dials · [`client`] a registry over HTTP
 //! * [`blobs`] content in files by digest · [`store`] images on this computer · `bucket` the same in object storage · [`archive`] image layouts
+//! * [`blobs`] content in files by digest · [`store`] images on this computer · [`archive`] image layouts
+//! * [`layer`] the file systems inside layers · [`filesystem`] that of an image · [`draft`] images that are being made
 //! * [`transfer`] moving images: plan, then run · [`server`] the embedded registry
 //! * [`blobs`] content in files by digest · [`store`] images on this computer · [`archive`] image layouts
 //! * [`transfer`] moving images: plan, then run · [`mirror`] keeping repositories the same by rules
@@ -49,10 +51,13 @@ mod command;
 pub mod compression;
 pub mod config;
 pub mod credentials;
+pub mod draft;
 pub mod failure;
 pub mod files;
+pub mod filesystem;
 pub mod image;
 pub mod mirror;
+pub mod layer;
 pub mod outbound;
 pub mod output;
 pub mod progress;

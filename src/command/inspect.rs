@@ -97,7 +97,7 @@ fn exact(bytes: &[u8], session: &Session) -> CommandResult {
 }
 
 /// The child of an index to look into; `None` for an image.
-fn choose(root: &RawManifest, wanted: Option<&Platform>) -> Result<Option<Descriptor>, Error> {
+pub(super) fn choose(root: &RawManifest, wanted: Option<&Platform>) -> Result<Option<Descriptor>, Error> {
     let Manifest::Index(index) = root.manifest() else { return Ok(None) };
     let offered = || index.manifests.iter().filter(|child| child.media_type.is_manifest());
     let fits = |wanted: &Platform| {
@@ -116,7 +116,11 @@ fn choose(root: &RawManifest, wanted: Option<&Platform>) -> Result<Option<Descri
     })
 }
 
-async fn config_of(source: &Source, image: &ImageManifest) -> Result<(Option<ImageConfig>, Option<Bytes>), Error> {
+/// The config of an image, as far as it can be understood, and its exact bytes; neither where it has none.
+pub(super) async fn config_of(
+    source: &Source,
+    image: &ImageManifest,
+) -> Result<(Option<ImageConfig>, Option<Bytes>), Error> {
     if !image.config.media_type.is_image_config() {
         return Ok((None, None));
     }

@@ -5,25 +5,45 @@
 
 mod app;
 mod bundle;
+mod append;
+#[cfg(unix)]
+mod artifact;
+#[cfg(unix)]
+mod attach;
+#[cfg(unix)]
+mod attached;
+mod blob;
+mod check;
 mod completions;
 mod config;
 mod copy;
 mod delete;
 mod distribute;
+mod diff;
 mod document;
 mod error;
+mod export;
+#[cfg(unix)]
+mod extract;
+#[cfg(unix)]
+mod files_of;
 mod flags;
 mod htpasswd;
 mod images;
+mod import;
+mod index;
 mod input;
 mod inspect;
 mod kept;
 mod load;
 mod login;
 mod logout;
+mod making;
 mod man;
 mod moving;
 mod prune;
+mod mutate;
+mod picked;
 mod pull;
 mod push;
 mod registry;
@@ -41,6 +61,7 @@ mod stream;
 mod sync;
 mod tag;
 mod tags;
+mod target;
 mod token;
 mod transfers;
 mod vault;
@@ -133,6 +154,40 @@ pub(crate) enum Command {
     Stream(stream::StreamCommand),
     /// Remove what nothing names from the home
     Prune(prune::PruneArgs),
+    /// Write the file system of an image as one archive
+    Export(export::ExportArgs),
+    /// Take files out of an image, safely
+    #[cfg(unix)]
+    Extract(extract::ExtractArgs),
+    /// Make an image of a root file system
+    Import(import::ImportArgs),
+    /// Put layers on top of an image
+    Append(append::AppendArgs),
+    /// Change what an image says, how it is packed, or what it stands on
+    Mutate(Box<mutate::MutateArgs>),
+    /// Put images for several platforms under one name
+    #[command(subcommand)]
+    Index(index::IndexCommand),
+    /// Compare two images
+    Diff(diff::DiffArgs),
+    /// Read everything of images and compare it with its digests
+    Check(check::CheckArgs),
+    /// Show what refers to an image: signatures, SBOMs, attestations
+    #[cfg(unix)]
+    Attached(attached::AttachedArgs),
+    /// Attach files to an image
+    #[cfg(unix)]
+    Attach(attach::AttachArgs),
+    /// Keep plain files in registries
+    #[cfg(unix)]
+    #[command(subcommand)]
+    Artifact(artifact::ArtifactCommand),
+    /// Fetch and put single blobs
+    #[command(subcommand)]
+    Blob(blob::BlobCommand),
+    /// Fetch and put single manifests
+    #[command(subcommand)]
+    Manifest(blob::ManifestCommand),
     /// List and clean up what is kept of interrupted transfers
     #[command(subcommand)]
     Transfers(transfers::TransfersCommand),
@@ -210,6 +265,23 @@ impl Command {
             Self::Load(args) => load::run(args, session).await,
             Self::Stream(command) => stream::run(command, session).await,
             Self::Prune(args) => prune::run(args, session).await,
+            Self::Export(args) => export::run(args, session).await,
+            #[cfg(unix)]
+            Self::Extract(args) => extract::run(args, session).await,
+            Self::Import(args) => import::run(args, session).await,
+            Self::Append(args) => append::run(args, session).await,
+            Self::Mutate(args) => mutate::run(*args, session).await,
+            Self::Index(command) => index::run(command, session).await,
+            Self::Diff(args) => diff::run(args, session).await,
+            Self::Check(args) => check::run(args, session).await,
+            #[cfg(unix)]
+            Self::Attached(args) => attached::run(args, session).await,
+            #[cfg(unix)]
+            Self::Attach(args) => attach::run(args, session).await,
+            #[cfg(unix)]
+            Self::Artifact(command) => artifact::run(command, session).await,
+            Self::Blob(command) => blob::run(command, session).await,
+            Self::Manifest(command) => blob::run_manifest(command, session).await,
             Self::Transfers(command) => transfers::run(command, session).await,
             Self::App(command) => app::run(command, session).await,
             Self::Distribute(args) => distribute::run(args, session).await,

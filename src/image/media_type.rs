@@ -100,6 +100,13 @@ impl MediaType {
         [IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE].contains(&self.as_str())
     }
 
+    /// Whether it is a layer of a file system, however it is packed.
+    #[must_use]
+    pub fn is_layer(&self) -> bool {
+        self.0.starts_with("application/vnd.oci.image.layer.")
+            || self.0.starts_with("application/vnd.docker.image.rootfs.")
+    }
+
     /// Whether it is a layer that may not be handed out by everyone (Windows base layers).
     #[must_use]
     pub fn is_foreign_layer(&self) -> bool {

@@ -44,6 +44,7 @@ pub use error::{Error, PlaceFailed, Side};
 pub use journal::{Journals, KeptTransfer};
 pub use outline::{BlobLine, Brought, Fate, ManifestLine, Outline, Totals};
 pub use plan::{Clobber, ManifestStep, Options, Role, TransferPlan};
+pub use reading::read;
 pub use report::{AttachedItem, BlobTallies, Tally, TransferReport};
 pub use run::{Engine, Job, Settings};
 pub use sides::{Destination, Source};

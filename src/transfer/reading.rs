@@ -12,16 +12,27 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::Source;
 use super::ranges::{Room, SEGMENT, Sample, Widening};
 use super::stretch::Origin;
+use super::{Settings, Source};
 use crate::image::Descriptor;
 use crate::progress::Progress;
-use crate::registry::{ByteRange, Error, ErrorKind, Result};
+use crate::registry::{BlobReader, ByteRange, Error, ErrorKind, Result};
+
+/// Reads a blob for somebody who is no destination: where it is cut off the reading goes on, as in a transfer. What
+/// comes is not verified.
+#[must_use]
+pub fn read(source: &Source, blob: &Descriptor, progress: &Arc<dyn Progress>) -> BlobReader {
+    let Settings { pause, .. } = Settings::default();
+    let reading = Reading::new(source, blob, 0, progress, pause, &Room::default());
+    let pieces =
+        stream::try_unfold(reading, |mut reading| async { Ok(reading.next().await?.map(|piece| (piece, reading))) });
+    BlobReader::new(0, pieces)
+}
 
 /// A blob that is being read.
 pub(super) struct Reading {

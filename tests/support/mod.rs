@@ -6,6 +6,7 @@
 #[macro_use]
 pub(crate) mod parts;
 
+pub(crate) mod archive;
 pub(crate) mod certificates;
 pub(crate) mod content;
 pub(crate) mod docker_registry;
@@ -14,6 +15,7 @@ pub(crate) mod http2;
 pub(crate) mod images;
 pub(crate) mod keyring;
 pub(crate) mod object_storage;
+pub(crate) mod layout;
 pub(crate) mod program;
 pub(crate) mod push;
 pub(crate) mod relay;
@@ -22,6 +24,7 @@ pub(crate) mod served;
 pub(crate) mod server;
 pub(crate) mod skopeo;
 pub(crate) mod token_server;
+pub(crate) mod tree;
 pub(crate) mod tunnel;
 
 use std::time::{Duration, Instant};

@@ -4,6 +4,7 @@
 //! 127.0.0.2 or goes by another name, and records what it gets. A secret is known by its text: wherever that turns
 //! up but at its own registry, a test fails.
 
+mod artifacts;
 mod bombs;
 mod bounds;
 mod bytes;
@@ -11,6 +12,7 @@ mod credentials;
 mod documents;
 mod foreign;
 mod kept;
+mod layers;
 mod layouts;
 mod lists;
 mod names;
