@@ -18,6 +18,8 @@
 //! * [`blobs`] content in files by digest · [`store`] images on this computer · `bucket` the same in object storage · [`archive`] image layouts
 //! * [`blobs`] content in files by digest · [`store`] images on this computer · [`archive`] image layouts
 //! * [`layer`] the file systems inside layers · [`filesystem`] that of an image · [`draft`] images that are being made
+//! * [`blobs`] content in files by digest · [`store`] images on this computer
+//! * [`archive`] layouts, archives as docker and others write them, plain directories
 //! * [`transfer`] moving images: plan, then run · [`server`] the embedded registry
 //! * [`blobs`] content in files by digest · [`store`] images on this computer · [`archive`] image layouts
 //! * [`transfer`] moving images: plan, then run · [`mirror`] keeping repositories the same by rules

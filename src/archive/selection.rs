@@ -159,7 +159,9 @@ impl View {
 
     /// Whether an entry is an image of its own, and not attached to another.
     pub(super) fn is_image(&self, entry: &Entry) -> bool {
-        is_image(&*self.shelf, entry)
+        let attached = entry.name().is_some_and(is_name_of_attached);
+        let read = || read(&*self.shelf, entry.descriptor());
+        !attached && read().is_ok_and(|manifest| manifest.manifest().subject().is_none())
     }
 
     pub(super) fn by_digest(&self, digest: &Digest) -> Result<Option<Descriptor>> {
@@ -240,12 +242,6 @@ impl View {
         }
         Ok(found)
     }
-}
-
-/// Whether an entry of a shelf's index is an image of its own, and not attached to another.
-pub(super) fn is_image(shelf: &dyn Shelf, entry: &Entry) -> bool {
-    let attached = entry.name().is_some_and(is_name_of_attached);
-    !attached && read(shelf, entry.descriptor()).is_ok_and(|manifest| manifest.manifest().subject().is_none())
 }
 
 /// Reads a manifest of a shelf, and compares it with what is said of it.

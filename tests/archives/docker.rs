@@ -1,44 +1,11 @@
 //! What docker itself wrote over the years, member by member.
 
 use serde_json::{Value, json};
-use tar::{Builder, EntryType, Header};
 
+use crate::support::tarball::{Tar, blob_name, docker_list};
 use crate::support::content::{gzip, noise, sha256, tar};
-use crate::support::images::{Content, Image, OCI_INDEX, image};
+use crate::support::images::{Content, OCI_INDEX, image};
 use crate::support::program::Program;
-
-/// A tar that is made member by member.
-pub(super) struct Tar(Builder<Vec<u8>>);
-
-impl Tar {
-    pub(super) fn new() -> Self {
-        Self(Builder::new(Vec::new()))
-    }
-
-    pub(super) fn file(mut self, name: &str, content: &[u8]) -> Self {
-        let mut header = Header::new_ustar();
-        header.set_size(content.len() as u64);
-        header.set_mode(0o644);
-        self.0.append_data(&mut header, name, content).unwrap();
-        self
-    }
-
-    pub(super) fn json(self, name: &str, value: &Value) -> Self {
-        self.file(name, value.to_string().as_bytes())
-    }
-
-    pub(super) fn link(mut self, name: &str, target: &str) -> Self {
-        let mut header = Header::new_ustar();
-        header.set_entry_type(EntryType::Symlink);
-        header.set_size(0);
-        self.0.append_link(&mut header, name, target).unwrap();
-        self
-    }
-
-    pub(super) fn write(self, program: &Program, file: &str) {
-        std::fs::write(program.home().join(file), self.0.into_inner().unwrap()).unwrap();
-    }
-}
 
 /// Layers that are not compressed, and the config that names them.
 fn plain(seed: u64) -> (Vec<Vec<u8>>, Vec<u8>) {
@@ -76,7 +43,7 @@ fn before_docker_25_a_directory_a_layer_and_links_among_them() {
         .file("aaaa/json", b"{}")
         .file("aaaa/layer.tar", &layers[0])
         .file("bbbb/layer.tar", &layers[1])
-        .link("cccc/layer.tar", "../bbbb/layer.tar")
+        .special("cccc/layer.tar", b'2', "../bbbb/layer.tar")
         .file(&format!("{}.json", hex(&config)), &config)
         .json("manifest.json", &list)
         .json("repositories", &json!({"app": {"1": "bbbb"}}))
@@ -114,20 +81,6 @@ fn compressed_layers_have_the_digest_of_what_is_there() {
     assert_eq!(stored(&program, "store:a.example/x:1"), (sha256(&config), digests));
 }
 
-/// An image as a layout in a tar, without its lists.
-fn layout(image: &Image) -> Tar {
-    let name = |content: &Content| format!("blobs/sha256/{}", content.digest.strip_prefix("sha256:").unwrap());
-    let contents = image.all_blobs().into_iter().chain(image.all_manifests());
-    let tar = Tar::new().json("oci-layout", &json!({"imageLayoutVersion": "1.0.0"}));
-    contents.fold(tar, |tar, content| tar.file(&name(content), &content.bytes))
-}
-
-fn docker_list(image: &Image, tags: &Value) -> Value {
-    let name = |content: &Content| format!("blobs/sha256/{}", content.digest.strip_prefix("sha256:").unwrap());
-    let layers: Vec<String> = image.blobs[1..].iter().map(name).collect();
-    json!([{"Config": name(&image.blobs[0]), "RepoTags": tags, "Layers": layers}])
-}
-
 #[test]
 fn since_docker_25_a_layout_beside_it_whose_manifest_counts() {
     let program = Program::new();
@@ -135,8 +88,8 @@ fn since_docker_25_a_layout_beside_it_whose_manifest_counts() {
     let mut entry = image.manifest.descriptor();
     entry["annotations"] =
         json!({"io.containerd.image.name": "docker.io/library/app:1", "org.opencontainers.image.ref.name": "1"});
-    layout(&image)
-        .json("index.json", &json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}))
+    Tar::layout(&image)
+        .index(&json!([entry]))
         .json("manifest.json", &docker_list(&image, &json!(["app:1"])))
         .write(&program, "new.tar");
     let loaded = program.run(&["load", "-q", "new.tar"]).success();
@@ -154,7 +107,6 @@ fn the_known_flaws_of_docker_25_are_passed_over() {
         document["layers"] = json!([]);
         Content::new(&image.manifest.media_type, document.to_string())
     };
-    let name = format!("blobs/sha256/{}", without_layers.digest.strip_prefix("sha256:").unwrap());
     let list = |manifests: Value| json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests});
     let gone = json!({"mediaType": OCI_INDEX, "size": 5, "digest": format!("sha256:{}", "0".repeat(64))});
     for (what, index) in [
@@ -166,7 +118,7 @@ fn the_known_flaws_of_docker_25_are_passed_over() {
         ("an index that is none", json!("index")),
     ] {
         let program = Program::new();
-        let tar = layout(&image).file(&name, &without_layers.bytes);
+        let tar = Tar::layout(&image).file(&blob_name(&without_layers), &without_layers.bytes);
         let tar = if index.is_null() { tar } else { tar.json("index.json", &index) };
         tar.json("manifest.json", &docker_list(&image, &json!(["app:1"]))).write(&program, "flawed.tar");
         program.run(&["load", "flawed.tar"]).success();
@@ -180,7 +132,7 @@ fn the_known_flaws_of_docker_25_are_passed_over() {
 fn saved_by_digest_it_needs_a_name() {
     let program = Program::new();
     let image = image().build();
-    layout(&image)
+    Tar::layout(&image)
         .json("index.json", &json!({"schemaVersion": 2, "manifests": null}))
         .json("manifest.json", &docker_list(&image, &Value::Null))
         .write(&program, "nameless.tar");

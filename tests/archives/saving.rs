@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{member, system_tar, with_images};
-use crate::support::images::image;
+use crate::support::tarball::Tar;
+use crate::support::images::{bulk, image};
 use crate::support::program::Program;
 use crate::support::push::Registry;
 use crate::support::skopeo::Skopeo;
@@ -142,4 +143,33 @@ fn all_images_are_saved_or_none() {
     program.run(&["save", "link.tar", &good]).success();
     assert_eq!(std::fs::read_to_string(program.path("canary")).unwrap(), "untouched");
     assert!(!program.home().join("link.tar").is_symlink());
+}
+
+#[test]
+fn a_big_image_goes_through_little_memory() {
+    /// What may come on top of what the program takes when it does nothing: less than a quarter of the image.
+    const LITTLE: u64 = 20 << 20;
+    let program = Program::new();
+    let image = bulk(&[80 << 20, 1 << 20]);
+    Tar::layout(&image).index(&json!([image.manifest.descriptor()])).write(&program, "big.tar");
+    let base = program.run(&["inspect", "oci-archive:big.tar"]).success().peak;
+    let runs: [&[&str]; 5] = [
+        &["copy", "-q", "oci-archive:big.tar", "store:big:1"],
+        &["save", "-q", "saved.tar", "store:big:1"],
+        &["load", "-q", "saved.tar", "--to", "again:1"],
+        &["copy", "-q", "store:big:1", "oci-archive:/dev/null", "dir:d"],
+        &["copy", "-q", "dir:d", "oci:layout"],
+    ];
+    for words in runs {
+        let run = program.run(words).success();
+        assert!(
+            run.stdout.contains(image.digest()) && run.peak < base + LITTLE,
+            "{words:?}: {} {}",
+            run.peak,
+            run.shown()
+        );
+    }
+    let bytes = std::fs::read(program.path("saved.tar")).unwrap();
+    let piped = program.invoke(&["load", "-q", "-", "--to", "piped:1"]).stdin(bytes).run().success();
+    assert!(piped.peak < base + LITTLE, "{}", piped.peak);
 }

@@ -23,6 +23,7 @@ pub(crate) mod scripted;
 pub(crate) mod served;
 pub(crate) mod server;
 pub(crate) mod skopeo;
+pub(crate) mod tarball;
 pub(crate) mod token_server;
 pub(crate) mod tree;
 pub(crate) mod tunnel;

@@ -5,6 +5,7 @@
 //! up but at its own registry, a test fails.
 
 mod artifacts;
+mod archives;
 mod bombs;
 mod bounds;
 mod bytes;

@@ -1,7 +1,7 @@
 //! Opening a tar, whatever it comes as.
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _};
+use std::io::{self, IsTerminal as _, Read, Seek as _};
 use std::path::Path;
 
 use crate::archive::tar::Members;
@@ -17,6 +17,13 @@ use crate::registry::{Error, ErrorKind, Remedy, Result};
 /// `NotFound`, `Corrupt`, `Storage`.
 pub(super) fn open(file: &ArchiveFile, spool: &Path) -> Result<Members> {
     let path = match file {
+        ArchiveFile::Standard if io::stdin().is_terminal() => {
+            let error =
+                Error::new(ErrorKind::Rejected, "standard input is a terminal, and no archive comes from there");
+            return Err(
+                error.with_remedy(Remedy::Other("name a file, or send one in: `… | tranship load -`".to_owned()))
+            );
+        }
         ArchiveFile::Standard => return of_stream(io::stdin(), spool, "standard input"),
         ArchiveFile::Path(path) => path,
     };

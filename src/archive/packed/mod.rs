@@ -13,10 +13,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::selection::{Selection, is_image};
+use super::selection::{Selection, is_name_of_attached, read};
 use super::shelf::Shelf;
 use super::tar::{Found, Members};
-use crate::blobs::{Index, MAX_INDEX_BYTES, MAX_MARKER_BYTES, blocking, check_marker};
+use crate::blobs::{Entry, Index, MAX_INDEX_BYTES, MAX_MARKER_BYTES, blocking, check_marker};
 use crate::image::{ArchiveFile, ArchiveForm, Descriptor, Digest, LayoutSelector, MAX_MANIFEST_BYTES};
 use crate::registry::{BlobReader, ByteRange, Error, ErrorKind, Identity, Remedy, Result};
 
@@ -66,7 +66,13 @@ impl Archive {
     pub async fn images(&self) -> Result<Vec<Listed>> {
         let packed = Arc::clone(&self.shelf);
         blocking(move || {
-            let images = packed.index.entries().iter().filter(|entry| is_image(&*packed, entry));
+            // What cannot be read is no less an image: whoever reads it hears why.
+            let is_image = |entry: &&Entry| {
+                let read = read(&*packed, entry.descriptor());
+                !entry.name().is_some_and(is_name_of_attached)
+                    && read.map_or(true, |manifest| manifest.manifest().subject().is_none())
+            };
+            let images = packed.index.entries().iter().filter(is_image);
             let listed = images.map(|entry| Listed {
                 name: entry.full_name().or_else(|| entry.name()).map(str::to_owned),
                 digest: entry.descriptor().digest.clone(),
@@ -103,7 +109,7 @@ impl Packed {
             ArchiveForm::Docker if members.find(docker::MANIFEST)?.is_some() => docker::read(&members)?,
             ArchiveForm::Docker if members.find("index.json")?.is_none() => {
                 let message =
-                    format!("{} holds no images as docker saves them: there is no manifest.json", members.shown());
+                    format!("{} holds no images: there is neither manifest.json nor index.json", members.shown());
                 return Err(Error::new(ErrorKind::NotFound, message));
             }
             ArchiveForm::Oci | ArchiveForm::Docker => {
