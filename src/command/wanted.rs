@@ -86,6 +86,10 @@ impl Wanted {
                 };
                 Ok(Self { shown, repository: repository.clone(), tag, digest, places: vec![location.clone()] })
             }
+            Location::Stream(reference) => {
+                let location = Location::Registry(session.stream_image(reference)?);
+                Ok(Self { shown, ..Self::of(&location, session)? })
+            }
             Location::Layout { .. } => Err(SessionError::Files { shown, what: "a layout" }),
             Location::Archive { .. } => Err(SessionError::Files { shown, what: "an archive" }),
             Location::Directory(_) => Err(SessionError::Files { shown, what: "a directory" }),
