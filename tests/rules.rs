@@ -32,7 +32,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("layer", &[]),
     ("filesystem", &["layer", "registry", "transfer"]),
     ("draft", &["registry", "transfer"]),
-    ("server", &["config", "registry", "wire"]),
+    ("server", &["config", "outbound", "registry", "wire"]),
     ("output", &[]),
     (
         "session",

@@ -1,6 +1,9 @@
 //! `tranship serve` as its users meet it: clients that others wrote, the store behind it, interruptions.
 
 mod access;
+mod examples;
+mod page;
+mod watched;
 
 use crate::support::certificates::{Authority, LOOPBACK};
 use crate::support::eventually;

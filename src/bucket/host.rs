@@ -4,12 +4,24 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::upload::Upload;
-use super::{Bucket, layout};
+use super::{Bucket, MAX_FACT_BYTES, layout, unused_word};
 use crate::image::{Digest, RepositoryName};
-use crate::registry::{Host, HostedUpload, Result};
+use crate::registry::{Host, HostedUpload, Result, Working};
 
 #[async_trait]
 impl Host for Bucket {
+    /// Reads what says the format; to see whether more can be written, writes an object that means nothing.
+    async fn check(&self, what: Working) -> Result<()> {
+        let objects = &self.shared.objects;
+        objects.read(layout::MARKER, MAX_FACT_BYTES).await?;
+        if what == Working::Writing {
+            let key = format!("upkeep/probe-{}", unused_word()?);
+            objects.write(&key, "works").await?;
+            objects.remove(&key).await?;
+        }
+        Ok(())
+    }
+
     async fn blob_size(&self, repository: &RepositoryName, blob: &Digest) -> Result<Option<u64>> {
         self.shared.belongs(repository, blob).await
     }

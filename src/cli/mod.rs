@@ -17,7 +17,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::command::{CommandError, CommandResult, cannot};
 use crate::failure::{Failure, FailureKind};
-use crate::output::{ColorChoice, Console, ConsoleOptions, escape};
+use crate::output::{ColorChoice, Console, ConsoleOptions, Unasked, escape};
 use crate::session::{Session, SessionOptions};
 
 use args::{Cli, GlobalFlags};
@@ -31,7 +31,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return usage(error),
     };
     let console = Console::new(console_options(&cli.global));
-    console.start_log();
+    console.start_log(if cli.command.is_server() { Unasked::Warnings } else { Unasked::Nothing });
     match in_runtime(Threads::of(&cli), execute(cli, console.clone())) {
         Ok(code) => code,
         Err(error) => fail(&console, &error),

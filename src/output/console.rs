@@ -50,6 +50,15 @@ pub enum Reader {
     Gone,
 }
 
+/// What is logged that nobody asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unasked {
+    /// Nothing.
+    Nothing,
+    /// What goes wrong.
+    Warnings,
+}
+
 impl Console {
     /// A console on the standard streams.
     #[must_use]
@@ -90,9 +99,10 @@ impl Console {
         }
     }
 
-    /// Begins to log as verbosely as was asked. The log is the process's; only the first console's is heard.
-    pub fn start_log(&self) {
-        if self.shared.options.verbosity > 0 {
+    /// Begins to log as verbosely as was asked. The log is the process's; only the first console's is heard. A
+    /// server has nobody beside it, so what goes wrong in it is logged unasked.
+    pub fn start_log(&self, unasked: Unasked) {
+        if self.shared.options.verbosity > 0 || unasked == Unasked::Warnings {
             let log = log::subscriber(Arc::clone(&self.shared.messages), self.shared.options.verbosity);
             // Another console began before this one.
             let _ = tracing::subscriber::set_global_default(log);
@@ -188,6 +198,16 @@ impl Console {
     /// Says what was done and why, where `-v` asked for it.
     pub fn note(&self, text: &str) {
         self.shared.messages.note(text);
+    }
+
+    /// Writes a line beside the result as it is, for those who read lines: a log of what was asked for.
+    pub fn line(&self, text: &str) {
+        self.shared.messages.progress(text);
+    }
+
+    /// Writes an object on one line beside the result.
+    pub fn object(&self, object: &impl serde::Serialize) {
+        self.shared.messages.object(object);
     }
 
     /// The listener that shows progress in this run's way.

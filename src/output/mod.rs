@@ -19,7 +19,7 @@ mod stream;
 mod table;
 mod terminal;
 
-pub use console::{Console, Reader};
+pub use console::{Console, Reader, Unasked};
 pub use escape::{Shown, escape};
 pub use page::{Page, Report};
 pub use prompt::{Confirmation, PromptError};

@@ -12,9 +12,24 @@ use bytes::Bytes;
 use super::{Maintenance, Registry, Result};
 use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Tag};
 
+/// Which part of a place's work is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Working {
+    /// That what is there can be read.
+    Reading,
+    /// That more can be written.
+    Writing,
+}
+
 /// A place that can be handed out as a registry, and kept in order.
 #[async_trait]
 pub trait Host: Registry + Maintenance {
+    /// Sees whether the place works, in little time; what it writes for that it removes.
+    ///
+    /// # Errors
+    /// Why it does not.
+    async fn check(&self, what: Working) -> Result<()>;
+
     /// The size of a blob that belongs to a repository; `None` where it does not.
     ///
     /// # Errors

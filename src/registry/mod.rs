@@ -32,7 +32,7 @@ use crate::image::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Ta
 
 pub use body::{BlobReader, ByteRange, read_verified};
 pub use error::{Error, ErrorCode, ErrorKind, Remedy};
-pub use host::{Follower, Host, HostedUpload};
+pub use host::{Follower, Host, HostedUpload, Working};
 pub use judge::{Inventory, Links, ManifestFact, TagFact, Verdict, judge, reach};
 pub use maintenance::{
     Collected, Collection, Effect, GoneManifest, GoneTag, KeptImage, Maintenance, Purged, Scrubbed, Untagged, Usage,

@@ -130,9 +130,47 @@ impl Access {
             return Ok(principal);
         }
         if is_named && principal.scopes.is_none() {
-            return Err(Refusal::new(StatusCode::FORBIDDEN, Code::Denied, "that is not allowed"));
+            return Err(not_allowed());
         }
         Err(self.asked_for(route, parts, "authentication required"))
+    }
+
+    /// Lets in whoever may read every repository.
+    ///
+    /// # Errors
+    /// 401 where a name is wanted or a wrong one was shown, 403 where another would be needed.
+    pub(super) async fn admit_to_all(&self, parts: &Parts) -> Result<(), Refusal> {
+        let visitor = match parts.headers.get(header::AUTHORIZATION) {
+            None => Some(self.anyone()),
+            Some(shown) => self.who(shown).await,
+        };
+        match visitor {
+            Some(visitor) if self.rules.may_everywhere(&visitor.who, Permission::Pull) => Ok(()),
+            Some(Principal { who: Identity::User(_) | Identity::Holder { .. }, .. }) => Err(not_allowed()),
+            _ => {
+                let refusal = Refusal::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, "authentication required");
+                Err(refusal.with(header::WWW_AUTHENTICATE, BASIC))
+            }
+        }
+    }
+
+    /// Who looks at a page; `None` where a name is wanted, or a wrong one was shown.
+    pub(super) async fn visitor(&self, parts: &Parts) -> Option<Principal> {
+        match parts.headers.get(header::AUTHORIZATION) {
+            Some(shown) => self.who(shown).await,
+            None => self.rules.may_somewhere(&Identity::Nobody, Permission::Pull).then(|| self.anyone()),
+        }
+    }
+
+    /// Whether everybody may read everything.
+    pub(super) fn is_open(&self) -> bool {
+        self.rules.may_everywhere(&Identity::Nobody, Permission::Pull)
+    }
+
+    /// The `HOST[:PORT]` that stands in references to what is here, as far as whoever asks can know it.
+    pub(super) fn shown_host(&self, parts: &Parts) -> String {
+        let (url, _) = self.own_url(parts);
+        url.split_once("://").map_or(url.as_str(), |(_, host)| host).to_owned()
     }
 
     /// Who shows this; `None` where it is not right.
@@ -199,6 +237,10 @@ impl Access {
     pub(super) fn anyone(&self) -> Principal {
         self.principal(Identity::Nobody)
     }
+}
+
+fn not_allowed() -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, Code::Denied, "that is not allowed")
 }
 
 /// How it is asked for a name and a password.

@@ -27,7 +27,8 @@ pub(super) enum Code {
     PaginationNumberInvalid,
     SizeInvalid,
     TagInvalid,
-    Toomanyrequests,
+    #[serde(rename = "TOOMANYREQUESTS")]
+    TooManyRequests,
     Unauthorized,
     Unsupported,
     Unknown,

@@ -13,7 +13,7 @@ use crate::image::{Digest, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::{ErrorKind, ImageSource, TagCondition};
 
 /// Which tags are made once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Immutable {
     patterns: Vec<TagPattern>,
     /// Written by who removes a manifest with its tags, so that no tag is made between the look and the removal.

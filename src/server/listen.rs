@@ -6,18 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::access::OverTls;
+use super::connections::HEAD_LIMIT;
 use super::{Names, Server};
 use crate::failure::{Failure, FailureKind};
-
-/// How long a client may take to say what it wants.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
 
 /// How often it is looked at whether the certificate changed.
 const LOOK: Duration = Duration::from_secs(2);
@@ -107,14 +105,16 @@ impl Listener {
 
     async fn answer(self, server: Server, certificate: Option<Certificate>) -> Result<(), ListenError> {
         let names = if self.address.ip().is_loopback() { Names::Loopback } else { Names::Any };
+        let (connections, _farewell) = (server.connections.clone(), server.notifier.farewell());
         let router = Server { names, ..server }.router();
+        let serving = axum_server::from_tcp(self.listener).map_err(ListenError::Serve)?;
         let Some(certificate) = certificate else {
-            let serving = axum_server::from_tcp(self.listener).map_err(ListenError::Serve)?;
-            return limited(serving).serve(router.into_make_service()).await.map_err(ListenError::Serve);
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            return limited(serving.acceptor(connections)).serve(service).await.map_err(ListenError::Serve);
         };
-        let service = router.layer(axum::Extension(OverTls)).into_make_service();
+        let service = router.layer(axum::Extension(OverTls)).into_make_service_with_connect_info::<SocketAddr>();
         let tls = RustlsConfig::from_config(certificate.config()?);
-        let serving = axum_server::from_tcp_rustls(self.listener, tls.clone()).map_err(ListenError::Serve)?;
+        let serving = serving.acceptor(RustlsAcceptor::new(tls.clone()).acceptor(connections));
         tokio::select! {
             ended = limited(serving).serve(service) => ended.map_err(ListenError::Serve),
             () = certificate.follow(&tls) => Ok(()),

@@ -1,18 +1,23 @@
 //! Writing: uploads of blobs, and manifests (distribution-spec 1.1, "Push").
 
-use axum::body::Body;
+use std::sync::Arc;
+
+use axum::body::{Body, BodyDataStream};
 use axum::response::Response;
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
 use super::access::Principal;
 use super::answer::{CONTENT_DIGEST, Code, Refusal, refused, set};
-use super::{Answer, Sent, Server, empty};
+use super::uploads::Uploads;
+use super::{Answer, Sent, Server, Upkeep, empty};
 use crate::image::{Algorithm, Digest, MAX_MANIFEST_BYTES, MediaType, RawManifest, RepositoryName, Selector, Tag};
 use crate::registry::HostedUpload;
 use crate::wire::{ContentRange, Mount, Route, SessionName, pushed_tags};
+
+/// As many bytes of a body that is refused are read.
+const LINGER: usize = 64 << 20;
 
 impl Server {
     /// Begins an upload, or spares one: by a mount, or because the body is the blob.
@@ -31,14 +36,13 @@ impl Server {
         {
             return Ok(created(repository, &digest));
         }
+        self.uploads.check_room()?;
         let upload =
             self.host.begin_upload(repository, principal.owner()).await.map_err(refused(Code::BlobUploadUnknown))?;
         if let Some(digest) = digest {
             return self.finish(repository, upload, &digest, body).await;
         }
-        let response = accepted(repository, &*upload, StatusCode::ACCEPTED);
-        upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
-        Ok(response)
+        self.rest(repository, upload, StatusCode::ACCEPTED).await
     }
 
     /// Goes on with an upload, ends it, tells how far it is, or gives it up.
@@ -67,14 +71,11 @@ impl Server {
             Method::PATCH => self.patch(repository, upload, &parts, body).await,
             Method::PUT => self.put(repository, upload, digest, &parts, body).await,
             Method::DELETE => {
+                self.uploads.ended(upload.name());
                 upload.cancel().await.map_err(refused(Code::BlobUploadUnknown))?;
                 Ok(empty(StatusCode::NO_CONTENT))
             }
-            _ => {
-                let response = accepted(repository, &*upload, StatusCode::NO_CONTENT);
-                upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
-                Ok(response)
-            }
+            _ => self.rest(repository, upload, StatusCode::NO_CONTENT).await,
         }
     }
 
@@ -83,8 +84,7 @@ impl Server {
         &self,
         repository: &RepositoryName,
         selector: &Selector,
-        parts: &Parts,
-        body: Body,
+        Sent { principal, parts, body }: Sent,
     ) -> Answer {
         let tags = pushed_tags(parts.uri.query().unwrap_or_default())
             .map_err(|error| Refusal::of_route(&error, parts.uri.path(), &parts.method))?;
@@ -109,11 +109,10 @@ impl Server {
         };
         self.upkeep.make_room(manifest.bytes().len() as u64).await?;
         self.place(repository, &manifest, &tags).await?;
+        self.notifier.pushed(&self.sender(&principal, &parts), repository, &manifest, &tags);
         Ok(stored(repository, selector, &manifest, &tags))
     }
-}
 
-impl Server {
     /// Takes the next bytes of an upload.
     async fn patch(
         &self,
@@ -124,8 +123,7 @@ impl Server {
     ) -> Answer {
         check_place(repository, &*upload, &parts.headers)?;
         let (upload, whole) = self.fill(upload, body).await?;
-        let response = accepted(repository, &*upload, StatusCode::ACCEPTED);
-        upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
+        let response = self.rest(repository, upload, StatusCode::ACCEPTED).await?;
         if whole { Ok(response) } else { Err(cut()) }
     }
 
@@ -157,44 +155,80 @@ impl Server {
     ) -> Answer {
         let (upload, whole) = self.fill(upload, body).await?;
         if !whole {
-            upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
+            self.rest(repository, upload, StatusCode::ACCEPTED).await?;
             return Err(cut());
         }
+        self.uploads.ended(upload.name());
         upload.commit(digest).await.map_err(refused(Code::BlobUploadUnknown))?;
         Ok(created(repository, digest))
     }
 
+    /// Lets an upload wait for the next request.
+    async fn rest(&self, repository: &RepositoryName, upload: Box<dyn HostedUpload>, status: StatusCode) -> Answer {
+        let response = accepted(repository, &*upload, status);
+        let name = upload.name().to_owned();
+        upload.rest().await.map_err(refused(Code::BlobUploadUnknown))?;
+        self.uploads.rests(&name);
+        Ok(response)
+    }
+
     /// Writes a body; `false` where it was cut. Goes on when the client is gone, so that nothing that came is lost.
-    async fn fill(
-        &self,
-        mut upload: Box<dyn HostedUpload>,
-        body: Body,
-    ) -> Result<(Box<dyn HostedUpload>, bool), Refusal> {
-        let upkeep = self.upkeep();
-        let filling = tokio::spawn(async move {
-            let mut pieces = body.into_data_stream();
-            while let Some(piece) = pieces.next().await {
-                let piece: Bytes = match piece {
-                    Ok(piece) => piece,
-                    Err(_) => return Ok((upload, false)),
-                };
-                if let Err(refusal) = upkeep.make_room(piece.len() as u64).await {
-                    let gone = upload.offset();
-                    upload.cancel().await.map_err(refused(Code::BlobUploadUnknown))?;
-                    upkeep.give_back(gone);
-                    return Err(refusal);
-                }
-                upload.write(piece).await.map_err(refused(Code::BlobUploadUnknown))?;
+    /// A blob that becomes too long is given up.
+    async fn fill(&self, upload: Box<dyn HostedUpload>, body: Body) -> Result<(Box<dyn HostedUpload>, bool), Refusal> {
+        let (name, uploads) = (upload.name().to_owned(), Arc::clone(&self.uploads));
+        match tokio::spawn(write(upload, body, uploads, self.upkeep())).await {
+            Ok(Ok(filled)) => Ok(filled),
+            Ok(Err(refusal)) => {
+                self.uploads.ended(&name);
+                Err(refusal)
             }
-            Ok((upload, true))
-        });
-        match filling.await {
-            Ok(filled) => filled,
             Err(error) => {
                 tracing::error!(%error, "an upload was broken off");
                 Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown, "the upload was broken off"))
             }
         }
+    }
+}
+
+/// Writes a body as far as it comes.
+async fn write(
+    mut upload: Box<dyn HostedUpload>,
+    body: Body,
+    uploads: Arc<Uploads>,
+    upkeep: Arc<Upkeep>,
+) -> Result<(Box<dyn HostedUpload>, bool), Refusal> {
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let Ok(piece) = piece else { return Ok((upload, false)) };
+        let length = piece.len() as u64;
+        let room = match uploads.check_length(upload.offset().saturating_add(length)) {
+            Ok(()) => upkeep.make_room(length).await,
+            refused => refused,
+        };
+        let refusal = match room {
+            Ok(()) => match upload.write(piece).await {
+                Ok(()) => continue,
+                Err(error) => refused(Code::BlobUploadUnknown)(error),
+            },
+            Err(refusal) => {
+                let gone = upload.offset();
+                upload.cancel().await.map_err(refused(Code::BlobUploadUnknown))?;
+                upkeep.give_back(gone);
+                refusal
+            }
+        };
+        pass_over(pieces).await;
+        return Err(refusal);
+    }
+    Ok((upload, true))
+}
+
+/// Reads what is still on its way, up to a bound: who is not heard out mostly does not hear the refusal either.
+async fn pass_over(mut pieces: BodyDataStream) {
+    let mut left = LINGER;
+    while let Some(Ok(piece)) = pieces.next().await {
+        let Some(rest) = left.checked_sub(piece.len()) else { return };
+        left = rest;
     }
 }
 

@@ -3,13 +3,20 @@
 use http::StatusCode;
 
 use super::answer::{Code, refused};
+use super::notify::Sender;
 use super::{Answer, Server, empty};
 use crate::image::{Digest, RepositoryName, Selector};
 
 impl Server {
     /// Removes a tag, or a manifest with all its tags.
-    pub(super) async fn remove_manifest(&self, repository: &RepositoryName, selector: &Selector) -> Answer {
+    pub(super) async fn remove_manifest(
+        &self,
+        repository: &RepositoryName,
+        selector: &Selector,
+        by: &Sender<'_>,
+    ) -> Answer {
         self.remove(repository, selector).await?;
+        self.notifier.removed(by, repository, selector);
         Ok(empty(StatusCode::ACCEPTED))
     }
 

@@ -1,10 +1,11 @@
 //! Why something concrete could not be built.
 
 use crate::config::ConfigError;
-use crate::credentials::ChooseError;
+use crate::credentials::{ChooseError, VaultError};
 use crate::failure::{Answer, Failure, FailureKind};
-use crate::files::PlacesError;
+use crate::files::{FileError, PlacesError};
 use crate::image::{LocationError, NameError, ReferenceError};
+use crate::outbound::WebhookError;
 use crate::output::OutputError;
 use crate::registry;
 use crate::server::SignerError;
@@ -36,6 +37,18 @@ pub enum SessionError {
     /// The credential that is configured cannot be used.
     #[error(transparent)]
     Credential(Box<ChooseError>),
+    /// A vault cannot be read.
+    #[error(transparent)]
+    Vault(Box<VaultError>),
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A webhook cannot be told anything.
+    #[error(transparent)]
+    Webhook(Box<WebhookError>),
+    /// The secret that bodies are signed with is not there.
+    #[error("`{0}` holds nothing that could be signed with")]
+    NothingToSignWith(String),
     /// A place cannot be opened.
     #[error(transparent)]
     Place(#[from] registry::Error),
@@ -90,18 +103,34 @@ impl From<ChooseError> for SessionError {
     }
 }
 
+impl From<VaultError> for SessionError {
+    fn from(error: VaultError) -> Self {
+        Self::Vault(Box::new(error))
+    }
+}
+
+impl From<WebhookError> for SessionError {
+    fn from(error: WebhookError) -> Self {
+        Self::Webhook(Box::new(error))
+    }
+}
+
 impl SessionError {
     fn cause(&self) -> Option<&dyn Failure> {
         match self {
             Self::Places(error) => Some(error),
             Self::Config(error) => Some(error),
             Self::Credential(error) => Some(&**error),
+            Self::Vault(error) => Some(&**error),
+            Self::File(error) => Some(error),
+            Self::Webhook(error) => Some(&**error),
             Self::Place(error) => Some(error),
             Self::Signer(error) => Some(error),
             Self::Output(error) => Some(error),
             Self::Storage(error) => Some(error),
             Self::StreamImage(error) => Some(error),
-            Self::Location(_)
+            Self::NothingToSignWith(_)
+            | Self::Location(_)
             | Self::Reference(_)
             | Self::Name(_)
             | Self::Files { .. }
@@ -133,6 +162,9 @@ impl Failure for SessionError {
                     }
                     None => vec![format!("see its tags: `tranship stream show {name}`")],
                 }
+            }
+            Self::NothingToSignWith(_) => {
+                vec!["keep it under the key `token`: `tranship secret set VAULT/SECRET token`, or in a file".to_owned()]
             }
             Self::NotRemote(_) => vec!["`tranship copy` brings images from any place to any place".to_owned()],
             Self::Nameless(_) => vec!["say what it is to be called: `--to REPOSITORY:TAG`".to_owned()],

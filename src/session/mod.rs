@@ -12,6 +12,7 @@ mod sites;
 mod storage;
 mod streams;
 mod upstream;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

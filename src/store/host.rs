@@ -7,10 +7,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Shared, Store, layout};
-use crate::blobs::{Incoming, Inflow, RestingUpload, blocking, not_locked};
-use crate::files::{Lock, Sharing};
+use crate::blobs::{Incoming, Inflow, RestingUpload, blocking, not_locked, storage};
+use crate::files::{self, Access, FileError, Lock, Sharing};
 use crate::image::{Digest, RepositoryName};
-use crate::registry::{Error, ErrorKind, Host, HostedUpload, Result};
+use crate::registry::{Error, ErrorKind, Host, HostedUpload, Result, Working};
 
 /// How long whoever asks whether the store is served is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,6 +24,10 @@ struct Note {
 
 #[async_trait]
 impl Host for Store {
+    async fn check(&self, what: Working) -> Result<()> {
+        self.with(move |shared| shared.check(what)).await
+    }
+
     async fn blob_size(&self, repository: &RepositoryName, blob: &Digest) -> Result<Option<u64>> {
         let (repository, blob) = (repository.clone(), blob.clone());
         self.with(move |shared| shared.blob_size(&repository, &blob)).await
@@ -94,6 +98,18 @@ impl Store {
 pub struct ServedStore(#[expect(dead_code, reason = "held, not looked at")] Lock);
 
 impl Shared {
+    /// Reads what says that this is a store; to see whether more can be written, writes a file that means nothing.
+    fn check(&self, what: Working) -> Result<()> {
+        layout::check(&self.root)?;
+        if what == Working::Writing {
+            self.prepare()?;
+            let path = self.root.join(format!("probe-{}", std::process::id()));
+            files::write_atomically(&*self.disk, &path, b"works", Access::Private).map_err(storage)?;
+            self.disk.remove(&path).map_err(FileError::of("remove", &path)).map_err(storage)?;
+        }
+        Ok(())
+    }
+
     fn blob_size(&self, name: &RepositoryName, blob: &Digest) -> Result<Option<u64>> {
         let is_here = || Ok(self.repository(name).has_blob(blob));
         if self.renew_found(blob, is_here)? { self.blobs.length(blob) } else { Ok(None) }

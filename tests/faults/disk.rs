@@ -18,7 +18,7 @@ fn registry() -> (Scripted, Image, Image) {
 }
 
 /// Whether this user may mount a file system, in a name space of the process's own.
-pub(super) fn may_mount() -> bool {
+pub(crate) fn may_mount() -> bool {
     let tried = Command::new("unshare").args(["-m", "sh", "-c", "mount -t tmpfs -o size=64k tmpfs /mnt"]).output();
     tried.is_ok_and(|tried| tried.status.success())
 }

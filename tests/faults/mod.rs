@@ -8,7 +8,7 @@
 
 mod answers;
 mod collection;
-mod disk;
+pub(crate) mod disk;
 mod http2;
 mod images;
 mod network;

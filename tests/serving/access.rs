@@ -11,7 +11,7 @@ use crate::support::push::{Answer, Registry};
 use crate::support::served::Served;
 
 /// Rules as a team with a public corner would write them.
-const RULES: &str = "users: users
+pub(super) const RULES: &str = "users: users
 anonymous: none
 groups:
 - name: dev
@@ -39,7 +39,7 @@ fn add_user(program: &Program, name: &str) {
 }
 
 /// Serves by rules; the users' passwords are their names with `'s own` behind them.
-fn ruled(program: &Program, rules: &str, flags: &[&str]) -> Served {
+pub(super) fn ruled(program: &Program, rules: &str, flags: &[&str]) -> Served {
     for name in ["alice", "bob", "carol"] {
         add_user(program, name);
     }
@@ -48,12 +48,12 @@ fn ruled(program: &Program, rules: &str, flags: &[&str]) -> Served {
     Served::with(program, &[&["--serve-config", &file][..], flags].concat())
 }
 
-fn user(served: &Served, name: &str) -> Registry {
+pub(super) fn user(served: &Served, name: &str) -> Registry {
     served.registry().basic(name, &format!("{name}'s own"))
 }
 
 /// A password that everything is allowed with.
-fn owner(program: &Program, served: &Served) -> Registry {
+pub(super) fn owner(program: &Program, served: &Served) -> Registry {
     served.registry().basic("owner", &password(program, &["--push"]))
 }
 

@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 /// The parts, and the Debian package that each is in.
-pub(crate) const PARTS: [(&str, &str); 11] = [
+pub(crate) const PARTS: [(&str, &str); 12] = [
     ("docker-registry", "docker-registry"),
     ("debootstrap", "debootstrap"),
     ("htpasswd", "apache2-utils"),
@@ -19,6 +19,7 @@ pub(crate) const PARTS: [(&str, &str); 11] = [
     ("script", "bsdutils"),
     ("python3", "python3"),
     ("strace", "strace"),
+    ("chromium", "chromium"),
 ];
 
 /// The part that is no Debian package, and what installs it where `tests/run` does.

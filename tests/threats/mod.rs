@@ -20,6 +20,7 @@ mod names;
 mod realms;
 mod redirects;
 mod shown;
+mod strangers;
 mod transport;
 mod uploads;
 mod upstream;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::upkeep::UpkeepFlags;
-use crate::config::{Rights, Scheme, Serving, TagPattern};
+use crate::config::{LogForm, Rights, Scheme, Serving, TagPattern};
 use crate::credentials::SecretPath;
 use crate::image::Storage;
 
@@ -86,6 +86,30 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     upkeep: UpkeepFlags,
+
+    /// Show no page for people at `/`
+    #[arg(long)]
+    no_web: bool,
+
+    /// Write a line for every request to standard error
+    #[arg(long, value_name = "FORM")]
+    access_log: Option<LogWord>,
+}
+
+/// The words of `--access-log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogWord {
+    Logfmt,
+    Json,
+}
+
+impl From<LogWord> for LogForm {
+    fn from(word: LogWord) -> Self {
+        match word {
+            LogWord::Logfmt => Self::Logfmt,
+            LogWord::Json => Self::Json,
+        }
+    }
 }
 
 /// The words of `--auth`.
@@ -142,6 +166,8 @@ impl ServeArgs {
             deletes: self.no_delete.then_some(false),
             upkeep: self.upkeep.said(),
             upstream: self.upkeep.said_of_upstream(),
+            web: self.no_web.then_some(false),
+            access_log: self.access_log.map(LogForm::from),
             ..Serving::default()
         }
     }

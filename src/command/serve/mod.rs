@@ -1,6 +1,7 @@
 //! `serve`: the store as a registry.
 
 mod args;
+mod log;
 mod upkeep;
 
 use std::io::{self, Write};
@@ -16,8 +17,9 @@ use crate::config::{Rights, Serving, load_serving};
 use crate::image::Storage;
 use crate::output::{Page, Report};
 use crate::registry::Host;
-use crate::server::{Access, Certificate, Deletes, Listener, Server};
+use crate::server::{Access, AccessLog, Certificate, Deletes, Listener, Server, ServerSettings, Web};
 use crate::session::{Hosted, Session, StorageOptions};
+use log::ConsoleLog;
 
 /// Where it listens where nothing is said.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
@@ -33,7 +35,7 @@ pub(super) async fn run(mut args: ServeArgs, session: &Session) -> CommandResult
     let doing = format!("serve at {listen}");
     check(&said, listen, &doing)?;
     let Hosted { host, served: _served } = hosted(&said, session, &doing).await?;
-    let server = server(&said, host, session, &doing)?;
+    let server = Server::new(settings(&said, host, session, &doing).await?);
     let certificate = said.tls_cert.zip(said.tls_key).map(|(certificate, key)| Certificate { certificate, key });
     let listener = Listener::bind(listen).map_err(cannot(&doing))?;
     let scheme = if certificate.is_some() { "https" } else { "http" };
@@ -76,17 +78,32 @@ async fn hosted(said: &Serving, session: &Session, doing: &str) -> Result<Hosted
     session.host(&storage).await.map_err(cannot(doing))
 }
 
-fn server(said: &Serving, host: Arc<dyn Host>, session: &Session, doing: &str) -> Result<Server, CommandError> {
-    let access = access(said, session, doing)?;
-    let deletes = if said.deletes == Some(false) { Deletes::Off } else { Deletes::Allowed };
+async fn settings(
+    said: &Serving,
+    host: Arc<dyn Host>,
+    session: &Session,
+    doing: &str,
+) -> Result<ServerSettings, CommandError> {
+    let mut webhooks = Vec::new();
+    for entry in &said.webhooks {
+        webhooks.push(session.webhook(entry).await.map_err(cannot(doing))?);
+    }
     let upkeep = upkeep::settings(&said.upkeep)
         .map_err(|error| CommandError::usage(format!("cannot {doing}: a rule of retention is wrong: {error}")))?;
-    let server = Server::new(host, access).keeping(said.immutable_tags.clone()).with_deletes(deletes);
-    let server = server.with_upkeep(upkeep);
-    match upkeep::fresh(said.upstream) {
-        Some(fresh) => Ok(server.with_automatic_pull(session.automatic_pull(fresh).map_err(cannot(doing))?)),
-        None => Ok(server),
-    }
+    let pull = upkeep::fresh(said.upstream).map(|fresh| session.automatic_pull(fresh));
+    let log = |form| Arc::new(ConsoleLog { console: session.console().clone(), form }) as Arc<dyn AccessLog>;
+    Ok(ServerSettings {
+        access: access(said, session, doing)?,
+        host,
+        immutable_tags: said.immutable_tags.clone(),
+        deletes: if said.deletes == Some(false) { Deletes::Off } else { Deletes::Allowed },
+        web: if said.web == Some(false) { Web::Off } else { Web::On },
+        log: said.access_log.map(log),
+        webhooks,
+        limits: said.limits,
+        upkeep,
+        automatic_pull: pull.transpose().map_err(cannot(doing))?,
+    })
 }
 
 fn access(said: &Serving, session: &Session, doing: &str) -> Result<Access, CommandError> {

@@ -17,7 +17,7 @@ use crate::yaml::{Fields, Kind, Place, Read, Reader, from_text};
 /// The most connections and uploads that a limit can name.
 const MAX_COUNT: usize = 1_000_000;
 
-const SERVING: Kind = Kind {
+pub(super) const SERVING: Kind = Kind {
     shown: "what `serve` is told",
     known: &[
         "listen",

@@ -99,3 +99,21 @@ fn flags_win_over_the_file() {
     assert_eq!(both.immutable_tags.iter().map(ToString::to_string).collect::<Vec<_>>(), ["b", "c"]);
     assert_eq!((both.deletes, both.limits.uploads), (Some(false), Some(5)));
 }
+
+#[test]
+fn the_example_is_right_and_shows_every_key() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/serve/serve.yaml");
+    let serving = load_serving(&path).unwrap();
+    assert_eq!((serving.access.len(), serving.webhooks.len(), serving.immutable_tags.len()), (4, 1, 2));
+    let text = std::fs::read_to_string(&path).unwrap();
+    for key in read::SERVING.known {
+        let shown = text.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key}:")));
+        assert!(shown, "the example does not show `{key}`");
+    }
+    // What is behind a `#` is right as well.
+    let lines = text.lines().filter_map(|line| line.strip_prefix("# "));
+    let others: Vec<&str> =
+        lines.filter(|line| read::SERVING.known.iter().any(|key| line.starts_with(&format!("{key}: ")))).collect();
+    assert!(others.len() > 2);
+    super::read_serving(&others.join("\n"), &path, Path::new("/")).unwrap();
+}

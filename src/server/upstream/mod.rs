@@ -202,7 +202,7 @@ pub(super) fn passed_on(error: &Error) -> Refusal {
             (StatusCode::FORBIDDEN, Code::Denied, "the upstream does not let this registry have it")
         }
         ErrorKind::RateLimited => {
-            (StatusCode::TOO_MANY_REQUESTS, Code::Toomanyrequests, "the upstream is asked too much; try again later")
+            (StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests, "the upstream is asked too much; try again later")
         }
         ErrorKind::TimedOut => (StatusCode::GATEWAY_TIMEOUT, Code::Unknown, "the upstream does not answer in time"),
         _ => (StatusCode::BAD_GATEWAY, Code::Unknown, "the upstream does not hand it out now"),
