@@ -108,11 +108,26 @@ fn what_comes_wrong_breaks_the_connection_and_is_not_kept() {
     let (name, registry) = (format!("{host}/app"), served.registry());
     assert!(registry.manifest(&name, "v1").is_some());
     let target = format!("/v2/{name}/blobs/{}", layer.digest);
-    assert!(registry.try_request("GET", &target, &[], b"").is_err(), "the end is withheld");
+    let got = registry.try_request("GET", &target, &[], b"");
+    assert!(!got.is_ok_and(|answer| answer.status == 200), "the end is withheld");
     // The next one gets it right.
     eventually("the wrong one is forgotten", || {
         registry.try_request("GET", &target, &[], b"").is_ok_and(|answer| answer.body == layer.bytes)
     });
+}
+
+#[test]
+fn a_blob_that_the_upstream_does_not_have_any_more_is_said_to_be_missing() {
+    let upstream = Scripted::start();
+    let image = image().build();
+    upstream.put("app", &image, &["v1"]);
+    let (_program, served, host) = scene(&upstream, &[]);
+    let (name, layer) = (format!("{host}/app"), &image.blobs[1].digest);
+    assert!(served.registry().manifest(&name, "v1").is_some());
+    upstream.lose_blob("app", layer);
+    for method in ["GET", "HEAD"] {
+        assert_eq!(served.registry().request(method, &format!("/v2/{name}/blobs/{layer}"), &[], b"").status, 404);
+    }
 }
 
 #[test]

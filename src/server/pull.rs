@@ -60,6 +60,8 @@ impl Server {
                 pull.bring_blob(repository, digest, &self.upkeep).await.map_err(|error| passed_on(&error))?
         {
             if parts.method == Method::GET {
+                // What fails at once can still be said.
+                flight.begun().await.map_err(|error| passed_on(&error))?;
                 return flying(&flight, parts);
             }
             // A push that asks is told what is here for good.

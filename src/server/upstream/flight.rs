@@ -47,6 +47,16 @@ impl Flight {
         &self.blob
     }
 
+    /// Waits until some of it came.
+    ///
+    /// # Errors
+    /// None of it comes.
+    pub(in crate::server) async fn begun(&self) -> Result<()> {
+        let mut state = self.state.subscribe();
+        let begun = state.wait_for(|state| state.came > 0 || state.ended.is_some()).await.map_err(|_| abandoned())?;
+        begun.ended.clone().unwrap_or(Ok(()))
+    }
+
     /// Waits until it is here.
     ///
     /// # Errors

@@ -201,6 +201,7 @@ pub(super) fn passed_on(error: &Error) -> Refusal {
         ErrorKind::Denied | ErrorKind::Policy | ErrorKind::Settings => {
             (StatusCode::FORBIDDEN, Code::Denied, "the upstream does not let this registry have it")
         }
+        ErrorKind::NotFound => (StatusCode::NOT_FOUND, Code::BlobUnknown, "the upstream does not have it any more"),
         ErrorKind::RateLimited => {
             (StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests, "the upstream is asked too much; try again later")
         }
