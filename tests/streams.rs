@@ -2,11 +2,14 @@
 
 mod documents;
 mod importing;
+mod refreshing;
+mod surviving;
 mod tagging;
+mod triggers;
 
 use serde_yaml::Value;
 
-use crate::support::images::Image;
+use crate::support::images::{Image, image};
 use crate::support::program::Program;
 use crate::support::scripted::Scripted;
 
@@ -18,6 +21,13 @@ pub(crate) fn imported(image: &Image) -> (Scripted, Program) {
     let from = format!("{}/app:stable", registry.address());
     program.run(&["stream", "import", "app:prod", "--from", &from, "--scheduled", "--confirm"]).success();
     (registry, program)
+}
+
+/// Another image under `app:stable`.
+pub(crate) fn moved(registry: &Scripted) -> Image {
+    let image = image().build();
+    registry.put("app", &image, &["stable"]);
+    image
 }
 
 /// The file of a stream.

@@ -4,6 +4,7 @@
 //! The one module that names implementations. It hands out one shared client per registry and credential, so
 //! that tokens, limits and what was learnt are shared too. It decides nothing about what is done with them.
 
+mod actions;
 mod clients;
 mod error;
 mod home;
@@ -30,6 +31,7 @@ use crate::server::Signer;
 use crate::store::Store;
 use crate::transfer::Journals;
 
+pub use actions::Actions;
 use clients::ClientKey;
 pub use error::SessionError;
 pub use sides::{Place, Purpose};

@@ -15,7 +15,7 @@ impl Session {
     /// The streams of this user.
     #[must_use]
     pub fn streams(&self) -> Streams {
-        Streams::new(&self.places.data.join("streams"), Arc::new(LocalDisk))
+        Streams::new(&self.places.data, Arc::new(LocalDisk))
     }
 
     /// The image of a registry that a location of a stream means now.

@@ -14,6 +14,7 @@ use crate::yaml::{Mapping, Value};
 pub struct Draft {
     name: StreamName,
     root: Mapping,
+    floor: i64,
     changes: Vec<Change>,
 }
 
@@ -66,11 +67,16 @@ impl Found {
 
 impl Draft {
     pub(super) fn new(name: StreamName, root: Mapping) -> Self {
-        Self { name, root, changes: Vec::new() }
+        Self { name, root, floor: 0, changes: Vec::new() }
     }
 
     pub(super) fn into_value(self) -> Value {
         Value::Mapping(self.root)
+    }
+
+    /// Has the numbers of changes begin above one that others know.
+    pub(super) fn count_from(&mut self, floor: i64) {
+        self.floor = floor;
     }
 
     /// What was changed so far.
@@ -272,7 +278,7 @@ impl Draft {
         let number = |value: Option<&Value>| value.and_then(Value::as_i64).unwrap_or_default();
         let histories = self.root.get("status").and_then(|status| status.get("tags")?.as_sequence());
         let items = histories.into_iter().flatten().filter_map(|entry| entry.get("items")?.as_sequence()).flatten();
-        let highest = items.map(|item| number(item.get("generation"))).max().unwrap_or_default();
+        let highest = items.map(|item| number(item.get("generation"))).max().unwrap_or_default().max(self.floor);
         mapping_in(&mut self.root, "metadata", |metadata| {
             let next = highest.max(number(metadata.get("generation"))).saturating_add(1);
             set(metadata, "generation", next.into());

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::document::DocumentError;
+use super::trigger::TriggerName;
 use crate::failure::{Failure, FailureKind, did_you_mean};
 use crate::files::{FileError, LockError};
 use crate::image::{StreamName, StreamReference, Tag};
@@ -54,6 +55,14 @@ pub enum StreamError {
     /// The stream never had this image.
     #[error("`{0}` is no image that the stream has or had")]
     UnknownImage(StreamReference),
+    /// The stream has no such trigger.
+    #[error("there is no trigger `{trigger}` of `{stream}`")]
+    NoTrigger {
+        /// The stream.
+        stream: StreamName,
+        /// The trigger.
+        trigger: TriggerName,
+    },
     /// It is not done, for a reason in words, with what to do about it.
     #[error("{what}")]
     Refused {
@@ -82,9 +91,11 @@ impl Failure for StreamError {
             Self::File(error) => error.kind(),
             Self::Lock(error) => error.kind(),
             Self::Document { .. } | Self::Given(_) | Self::Refused { .. } => FailureKind::Usage,
-            Self::NoStream { .. } | Self::NoTag { .. } | Self::NoImage(_) | Self::UnknownImage(_) => {
-                FailureKind::NotFound
-            }
+            Self::NoStream { .. }
+            | Self::NoTag { .. }
+            | Self::NoImage(_)
+            | Self::UnknownImage(_)
+            | Self::NoTrigger { .. } => FailureKind::NotFound,
             Self::Exists(_) => FailureKind::Failed,
         }
     }
@@ -100,10 +111,17 @@ impl Failure for StreamError {
             Self::Exists(name) => vec![format!(
                 "change it with `stream import` and `stream tag`, or remove it: `tranship stream delete {name}`"
             )],
-            Self::NoTag { name, .. } => vec![format!("see its tags: `tranship stream show {name}`")],
-            Self::NoImage(reference) => vec![format!("import it: `tranship stream import {reference}`")],
+            Self::NoTag { name, .. } => {
+                vec![format!("see its tags: `tranship stream show {name}`")]
+            }
+            Self::NoImage(reference) => {
+                vec![format!("import it: `tranship stream import {reference}`")]
+            }
             Self::UnknownImage(reference) => {
                 vec![format!("see what it had: `tranship stream history {}`", reference.name)]
+            }
+            Self::NoTrigger { stream, .. } => {
+                vec![format!("see which there are: `tranship stream trigger list {stream}`")]
             }
             Self::Refused { hint, .. } => hint.iter().cloned().collect(),
             Self::Document { .. } | Self::Given(_) => Vec::new(),

@@ -11,6 +11,7 @@ use super::draft::{Change, Draft};
 use super::error::StreamError;
 use super::history::KeepRule;
 use super::model::View;
+use super::trigger::Ledger;
 use crate::failure::nearest;
 use crate::files::{Access, Disk, FileError, Lock, Sharing, read_following_links, write_atomically};
 use crate::image::{ImageReference, Naming, Selector, StreamName, StreamReference, Tag};
@@ -25,14 +26,23 @@ const ENDING: &str = ".yaml";
 #[derive(Clone)]
 pub struct Streams {
     directory: PathBuf,
+    ledger: Ledger,
     disk: Arc<dyn Disk>,
 }
 
 impl Streams {
-    /// The streams whose files are in `directory`, which need not exist.
+    /// The streams in the directory of what is kept for good, which need not exist: their files in `streams`, what
+    /// their triggers have done in `triggers`.
     #[must_use]
-    pub fn new(directory: &Path, disk: Arc<dyn Disk>) -> Self {
-        Self { directory: directory.to_owned(), disk }
+    pub fn new(data: &Path, disk: Arc<dyn Disk>) -> Self {
+        let ledger = Ledger::new(&data.join("triggers"), Arc::clone(&disk));
+        Self { directory: data.join("streams"), ledger, disk }
+    }
+
+    /// What the triggers are, and have done.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// The names of all, in order of the alphabet.
@@ -65,7 +75,9 @@ impl Streams {
     /// It cannot be read, or is none.
     pub fn find(&self, name: &StreamName) -> Result<Option<ImageStream>, StreamError> {
         let path = self.path(name);
-        let Some(bytes) = read_following_links(&path, yaml::MAX_BYTES as u64)? else { return Ok(None) };
+        let Some(bytes) = read_following_links(&path, yaml::MAX_BYTES as u64)? else {
+            return Ok(None);
+        };
         let not_text =
             |error| FileError::new("read", &path, std::io::Error::new(std::io::ErrorKind::InvalidData, error));
         let text = String::from_utf8(bytes).map_err(not_text)?;
@@ -114,7 +126,7 @@ impl Streams {
             (None, Missing::Made) => (self.empty(name)?, true),
             (None, Missing::Refused) => return Err(self.no_stream(name)),
         };
-        let (answer, changes, after) = changed(&before, change)?;
+        let (answer, changes, after) = self.changed(&before, change)?;
         if is_new || after.document() != before.document() {
             self.write(name, &after)?;
         }
@@ -136,7 +148,7 @@ impl Streams {
             (None, Missing::Made) => self.empty(name)?,
             (None, Missing::Refused) => return Err(self.no_stream(name)),
         };
-        let (answer, changes, _) = changed(&before, change)?;
+        let (answer, changes, _) = self.changed(&before, change)?;
         Ok((answer, changes))
     }
 
@@ -150,6 +162,8 @@ impl Streams {
             return Err(self.no_stream(name));
         }
         let lock = self.lock(name)?;
+        // In this order: triggers that outlived their stream would not know the changes of the next of its name.
+        self.ledger.remove(name)?;
         self.disk.remove(&path).map_err(FileError::of("remove", &path))?;
         self.disk.sync_directory(&self.directory).map_err(FileError::of("remove", &path))?;
         lock.remove();
@@ -231,6 +245,27 @@ impl Streams {
         self.directory.join(format!("{name}{ENDING}"))
     }
 
+    /// A stream after a change, its histories kept as its rule says.
+    fn changed<T>(
+        &self,
+        before: &ImageStream,
+        change: impl FnOnce(&mut Draft, &View) -> Result<T, StreamError>,
+    ) -> Result<(T, Vec<Change>, ImageStream), StreamError> {
+        let triggers = self.ledger.read(&before.view().metadata.name)?;
+        let mut draft = before.draft();
+        draft.count_from(triggers.highest());
+        let answer = change(&mut draft, before.view())?;
+        let changes = draft.changes().to_vec();
+        if let Some(rule) = KeepRule::of(before.view())? {
+            let now = Timestamp::now();
+            for Change { tag, .. } in &changes {
+                rule.prune(&mut draft, tag, now, |generation| triggers.await_change(tag, generation));
+            }
+        }
+        let after = before.changed(draft)?;
+        Ok((answer, changes, after))
+    }
+
     fn write(&self, name: &StreamName, stream: &ImageStream) -> Result<(), StreamError> {
         Ok(write_atomically(&*self.disk, &self.path(name), stream.document().text().as_bytes(), Access::Shared)?)
     }
@@ -253,22 +288,6 @@ pub enum Missing {
     Made,
     /// The change is refused.
     Refused,
-}
-
-fn changed<T>(
-    before: &ImageStream,
-    change: impl FnOnce(&mut Draft, &View) -> Result<T, StreamError>,
-) -> Result<(T, Vec<Change>, ImageStream), StreamError> {
-    let mut draft = before.draft();
-    let answer = change(&mut draft, before.view())?;
-    let changes = draft.changes().to_vec();
-    if let Some(rule) = KeepRule::of(before.view())? {
-        let now = Timestamp::now();
-        for change in &changes {
-            rule.prune(&mut draft, &change.tag, now, |_| false);
-        }
-    }
-    Ok((answer, changes, before.changed(draft)?))
 }
 
 /// The error for a tag that is not there.

@@ -13,7 +13,9 @@ mod import;
 mod kept;
 mod model;
 mod plan;
+mod schedule;
 mod tagging;
+mod trigger;
 
 pub use document::{DocumentError, ImageStream};
 pub use draft::{Change, Draft, Found, NewSource};
@@ -23,4 +25,9 @@ pub use import::{ImportFailure, ImportResult, Imported, Looked, Upstream, Wanted
 pub use kept::{Missing, Streams};
 pub use model::{Condition, ImportMode, ObjectReference, SourceKind, TagEvent, TagHistory, TagReference, View};
 pub use plan::{ImportPlan, ImportRequest, Which, tag_to_import};
+pub use schedule::{INTERVAL, PER_MINUTE, Rhythm, Schedule, Turns};
 pub use tagging::{Revision, RolledBack, StreamSource, TagSource, from_image, guess, image_by, roll_back};
+pub use trigger::{
+    Action, Actor, Begun, Ended, Fired, Firing, Launched, Ledger, Outcome, Pending, Settled, Trigger, TriggerName,
+    TriggerNameError, Triggers, launch,
+};

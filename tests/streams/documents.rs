@@ -154,8 +154,7 @@ fn streams_of_openshift_are_taken_shown_and_given_back_as_they_are() {
     Namespace:  shop
     Created:  AGO
     Labels:  app=ruby
-    Annotations:  kubectl.kubernetes.io/last-applied-configuration={"apiVersion":"image.openshift.io/v1","kind":"ImageStream","metadata":{"name":"ruby"}}\n
-      openshift.io/image.dockerRepositoryCheck=2026-03-02T10:11:12Z
+    Annotations:  openshift.io/image.dockerRepositoryCheck=2026-03-02T10:11:12Z
     Image Repository: image-registry.openshift-image-registry.svc:5000/shop/ruby
     Image Lookup:  local=true
     Unique Images:  2

@@ -161,6 +161,8 @@ fn a_tag_goes_back_without_a_push_and_stays_there() {
     assert_eq!(registry.lines(), Vec::<String>::new(), "nobody is asked");
     program.run(&["stream", "rollback", "app:prod", "--to", "9"]).code(2).says("and no 9");
     program.run(&["stream", "import", "app:prod"]).code(2).says("nothing to import");
+    program.run(&["stream", "refresh", "--now"]).success();
+    assert_eq!(digests(&program, "app:prod")[0], two.digest(), "a refresh does not undo it");
     let again = format!("{}/app:stable", registry.address());
     program.run(&["stream", "import", "app:prod", "--from", &again, "--confirm"]).success();
     assert_eq!(digests(&program, "app:prod")[0], three.digest());

@@ -9,6 +9,9 @@ use crate::image::{Digest, Tag};
 use crate::output::{Page, Shown, age};
 use crate::streams::{SourceKind, TagHistory, TagReference, View};
 
+/// The note in which `oc apply` keeps the whole document once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Writes all of a stream.
 ///
 /// # Errors
@@ -23,7 +26,7 @@ pub(super) fn describe(view: &View, now: Timestamp, page: &mut Page<'_>) -> io::
         writeln!(page, "Created:        {}", age(created, now))?;
     }
     for (head, notes) in [("Labels:", &metadata.labels), ("Annotations:", &metadata.annotations)] {
-        for (index, (key, value)) in notes.iter().enumerate() {
+        for (index, (key, value)) in notes.iter().filter(|(key, _)| *key != LAST_APPLIED).enumerate() {
             let head = if index == 0 { head } else { "" };
             writeln!(page, "{head:<16}{}={}", Shown(key), Shown(value))?;
         }
@@ -61,7 +64,9 @@ fn describe_tag(view: &View, tag: &Tag, now: Timestamp, page: &mut Page<'_>) -> 
 
 /// Where the image comes from, and how it is looked up.
 fn describe_source(reference: &TagReference, page: &mut Page<'_>) -> io::Result<()> {
-    let Some(from) = &reference.from else { return writeln!(page, "  pushed image") };
+    let Some(from) = &reference.from else {
+        return writeln!(page, "  pushed image");
+    };
     let name = Shown(&from.name);
     match from.kind {
         SourceKind::DockerImage if reference.reference => writeln!(page, "  reference to registry {name}")?,

@@ -6,10 +6,11 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::fired::fire;
 use super::{import_mode, stream_and_tag, wrong};
 use crate::command::flags::RegistryFlags;
 use crate::command::{CommandError, CommandResult, Outcome, cannot};
-use crate::image::{ImageReference, Selector, StreamName, StreamReference, Tag};
+use crate::image::{ImageReference, StreamName, StreamReference, Tag};
 use crate::output::{Page, Report, Shown};
 use crate::session::{Registries, Session};
 use crate::streams::{
@@ -94,7 +95,8 @@ pub(super) async fn run(args: ImportArgs, session: &Session) -> CommandResult {
         let hint = format!("the repository has more tags; `--at-most N` takes more than {} at once", args.at_most);
         session.console().hint(&hint);
     }
-    Ok(outcome(name, tags, &looked, args.dry_run))
+    let outcome = outcome(name.clone(), tags, &looked, args.dry_run);
+    Ok(if args.dry_run { outcome } else { fire(&[name], outcome, session).await })
 }
 
 /// Which stream, and which tag where one is named.
@@ -188,19 +190,33 @@ fn note(
 }
 
 /// What was imported, and what was not.
-pub(super) fn outcome(name: StreamName, tags: Vec<Imported>, looked: &[Looked], dry_run: bool) -> Outcome {
-    let failures: Vec<CommandError> = looked
-        .iter()
-        .filter_map(|looked| {
-            let failure = looked.found.as_ref().err()?.clone();
-            let Wanted { tag, from, .. } = &looked.wanted;
-            let doing = format!("cannot import `{name}:{tag}` from `{}`", from.escape_debug());
-            Some(CommandError::new(doing, failure))
-        })
-        .collect();
+fn outcome(name: StreamName, tags: Vec<Imported>, looked: &[Looked], dry_run: bool) -> Outcome {
+    let failures: Vec<CommandError> = looked.iter().filter_map(|looked| not_imported(&name, looked)).collect();
     let tags: Vec<Imported> = tags.into_iter().filter(|tag| tag.result != ImportResult::Failed).collect();
     let succeeded = tags.len();
     Outcome::of_several(ImportReport { stream: name, tags, dry_run }, succeeded, failures)
+}
+
+/// The error for a tag whose source has no image, or did not say.
+pub(super) fn not_imported(name: &StreamName, looked: &Looked) -> Option<CommandError> {
+    let failure = looked.found.as_ref().err()?.clone();
+    let Wanted { tag, from, .. } = &looked.wanted;
+    let doing = format!("cannot import `{name}:{tag}` from `{}`", from.escape_debug());
+    Some(CommandError::new(doing, failure))
+}
+
+/// One line for what became of a tag.
+pub(super) fn line(stream: &StreamName, tag: &Imported, page: &mut Page<'_>) -> io::Result<()> {
+    let image = StreamReference::of_tag(stream.clone(), tag.tag.clone());
+    let digest = tag.digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
+    let words = match (tag.result, &tag.old_digest) {
+        (ImportResult::Updated, Some(old)) => format!("it was {}", old.short()),
+        (ImportResult::Updated, None) => "new".to_owned(),
+        (ImportResult::Unchanged, _) => "unchanged".to_owned(),
+        (ImportResult::Failed, _) => "failed".to_owned(),
+        (ImportResult::Overtaken, _) => "its source was changed meanwhile".to_owned(),
+    };
+    writeln!(page, "{image}{digest}  ({words}; from {})", Shown(&tag.from))
 }
 
 #[derive(Debug, Serialize)]
@@ -215,19 +231,7 @@ struct ImportReport {
 
 impl Report for ImportReport {
     fn text(&self, page: &mut Page<'_>) -> io::Result<()> {
-        for tag in &self.tags {
-            let image = StreamReference { name: self.stream.clone(), selector: Selector::Tag(tag.tag.clone()) };
-            let digest = tag.digest.as_ref().map(ToString::to_string).unwrap_or_default();
-            let words = match (tag.result, &tag.old_digest) {
-                (ImportResult::Updated, Some(old)) => format!("it was {}", old.short()),
-                (ImportResult::Updated, None) => "new".to_owned(),
-                (ImportResult::Unchanged, _) => "unchanged".to_owned(),
-                (ImportResult::Failed, _) => "failed".to_owned(),
-                (ImportResult::Overtaken, _) => "its source was changed meanwhile".to_owned(),
-            };
-            writeln!(page, "{image}@{digest}  ({words}; from {})", Shown(&tag.from))?;
-        }
-        Ok(())
+        self.tags.iter().try_for_each(|tag| line(&self.stream, tag, page))
     }
 
     fn quiet(&self, page: &mut Page<'_>) -> io::Result<()> {

@@ -3,13 +3,17 @@
 mod create;
 mod delete;
 mod describe;
+mod fire;
+mod fired;
 mod history;
 mod import;
 mod list;
 mod prune;
+mod refresh;
 mod rollback;
 mod show;
 mod tag;
+mod trigger;
 
 use clap::Subcommand;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -41,6 +45,16 @@ pub(crate) enum StreamCommand {
     History(history::HistoryArgs),
     /// Point a tag at an image of its history
     Rollback(rollback::RollbackArgs),
+    /// Look up what is scheduled and due, and act on what changed
+    Refresh(refresh::RefreshArgs),
+    /// Do that for ever
+    Watch(refresh::WatchArgs),
+    /// Act when a tag points at another image
+    #[command(subcommand)]
+    Trigger(trigger::TriggerCommand),
+    /// Act on one change: the process of a trigger's command
+    #[command(hide = true)]
+    Fire(fire::FireArgs),
     /// Remove what is old from the histories
     Prune(prune::PruneArgs),
     /// List the streams
@@ -61,7 +75,11 @@ pub(super) async fn run(command: StreamCommand, session: &Session) -> CommandRes
         StreamCommand::Tag(args) => tag::run(args, session).await,
         StreamCommand::Show(args) => show::run(&args, session),
         StreamCommand::History(args) => history::run(&args, session),
-        StreamCommand::Rollback(args) => rollback::run(&args, session),
+        StreamCommand::Rollback(args) => rollback::run(args, session).await,
+        StreamCommand::Refresh(args) => refresh::run(args, session).await,
+        StreamCommand::Watch(args) => refresh::watch(args, session).await,
+        StreamCommand::Trigger(command) => trigger::run(command, session).await,
+        StreamCommand::Fire(args) => fire::run(args, session).await,
         StreamCommand::Prune(args) => prune::run(&args, session),
         StreamCommand::List(args) => list::run(&args, session),
         StreamCommand::Delete(args) => Ok(delete::run(&args, session)),

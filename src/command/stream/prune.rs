@@ -68,18 +68,19 @@ pub(super) fn run(args: &PruneArgs, session: &Session) -> CommandResult {
 
 fn prune(name: &StreamName, args: &PruneArgs, session: &Session) -> Result<Vec<Gone>, StreamError> {
     let given = KeepRule { revisions: args.keep, younger_than: args.keep_younger_than };
+    let streams = session.streams();
+    let triggers = streams.ledger().read(name)?;
     let change = |draft: &mut Draft, view: &View| {
         let rule = if given == KeepRule::default() { KeepRule::of(view)?.unwrap_or(KeepRule::usual()) } else { given };
         let now = Timestamp::now();
         let mut gone = Vec::new();
         for tag in view.tags() {
-            for event in rule.prune(draft, tag, now, |_| false) {
+            for event in rule.prune(draft, tag, now, |generation| triggers.await_change(tag, generation)) {
                 gone.push(Gone { stream: name.clone(), tag: tag.clone(), digest: event.image });
             }
         }
         Ok(gone)
     };
-    let streams = session.streams();
     let done = if args.dry_run {
         streams.preview(name, Missing::Refused, change)
     } else {

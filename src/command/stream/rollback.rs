@@ -6,6 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::fired::fire;
 use super::stream_tag;
 use crate::command::{CommandResult, Outcome, cannot};
 use crate::image::{Digest, StreamName, StreamReference, Tag};
@@ -47,7 +48,7 @@ fn revision(text: &str) -> Result<Revision, String> {
 ///
 /// # Errors
 /// The tag has no such image, or the stream cannot be written.
-pub(super) fn run(args: &RollbackArgs, session: &Session) -> CommandResult {
+pub(super) async fn run(args: RollbackArgs, session: &Session) -> CommandResult {
     let doing = format!("roll back `{}`", args.target.escape_debug());
     let (name, tag) = stream_tag(&args.target, &doing)?;
     let streams = session.streams();
@@ -65,7 +66,9 @@ pub(super) fn run(args: &RollbackArgs, session: &Session) -> CommandResult {
         session.console().hint(&format!("it follows `{}` no more; to follow it again: `{again}`", from.name));
     }
     let (old_digest, digest) = (rolled.from, rolled.to);
-    Ok(Outcome::done(RollbackReport { stream: name, tag, digest, old_digest, dry_run: args.dry_run }))
+    let report = RollbackReport { stream: name.clone(), tag, digest, old_digest, dry_run: args.dry_run };
+    let outcome = Outcome::done(report);
+    Ok(if args.dry_run { outcome } else { fire(&[name], outcome, session).await })
 }
 
 #[derive(Debug, Serialize)]

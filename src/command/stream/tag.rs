@@ -7,6 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::fired::fire;
 use super::{import_mode, stream_tag};
 use crate::command::flags::RegistryFlags;
 use crate::command::{CommandError, CommandResult, Outcome, cannot};
@@ -110,8 +111,11 @@ pub(super) async fn run(args: TagArgs, session: &Session) -> CommandResult {
             Err(error) => failures.push(error),
         }
     }
+    let mut streams: Vec<StreamName> = tagged.iter().map(|tagged| tagged.name.clone()).collect();
+    streams.dedup();
     let succeeded = tagged.len();
-    Ok(Outcome::of_several(TagReport { tags: tagged }, succeeded, failures))
+    let outcome = Outcome::of_several(TagReport { tags: tagged }, succeeded, failures);
+    Ok(fire(&streams, outcome, session).await)
 }
 
 fn source(
