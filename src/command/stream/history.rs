@@ -19,9 +19,10 @@ use crate::streams::{TagEvent, TagHistory};
 /// Flags of `stream history`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Revision 0 is what the tag points at now; `tranship stream rollback STREAM:TAG --to REVISION` goes back to\n\
-    another.\n\n\
-    Example:\n  $ tranship stream history app:prod"
+    after_help = "Revision 0 is what the tag points at now; `tranship stream rollback STREAM:TAG --to REVISION` goes\n\
+    back to another.\n\n\
+    Example:\n  \
+    $ tranship stream history app:prod"
 )]
 pub(crate) struct HistoryArgs {
     /// The stream, or one tag of it

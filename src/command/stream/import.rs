@@ -21,9 +21,10 @@ use crate::streams::{
 /// Flags of `stream import`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Nothing of an image is moved: its digest alone is noted, and what the tag pointed at before stays in its\n\
-    history. A tag that fails keeps what it has, and says why in `stream show`.\n\n\
-    Examples:\n  $ tranship stream import app:prod --from registry.example.com/app:stable --scheduled --confirm\n  \
+    after_help = "Nothing of an image is moved: its digest alone is noted, and what the tag pointed at before stays\n\
+    in its history. A tag that fails keeps what it has, and says why in `stream show`.\n\n\
+    Examples:\n  \
+    $ tranship stream import app:prod --from registry.example.com/app:stable --scheduled --confirm\n  \
     $ tranship stream import app:prod\n  \
     $ tranship stream import alpine --all --from docker.io/library/alpine --confirm"
 )]

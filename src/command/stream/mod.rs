@@ -26,11 +26,14 @@ use crate::streams::ImportMode;
 /// What can be done with streams.
 #[derive(Subcommand, Debug)]
 #[command(
-    after_help = "A stream is a file in the form of OpenShift's ImageStream, in the data directory; `stream create -f` takes\n\
-    what `oc get imagestream -o yaml` prints, and `stream show -o yaml` prints what `oc apply -f -` takes.\n\
-    What a tag points at is a source everywhere: `tranship copy stream:app:prod DST`.\n\n\
-    Examples:\n  $ tranship stream import app:prod --from registry.example.com/app:stable --scheduled --confirm\n  \
-    $ tranship stream show app\n  $ tranship stream rollback app:prod"
+    after_help = "A stream is a file in the form of OpenShift's ImageStream, in the data directory; `stream create\n\
+    -f` takes what `oc get imagestream -o yaml` prints, and `stream show -o yaml` prints what `oc\n\
+    apply -f -` takes. What a tag points at is a source everywhere: `tranship copy stream:app:prod\n\
+    DST`.\n\n\
+    Examples:\n  \
+    $ tranship stream import app:prod --from registry.example.com/app:stable --scheduled --confirm\n  \
+    $ tranship stream show app\n  \
+    $ tranship stream rollback app:prod"
 )]
 pub(crate) enum StreamCommand {
     /// Make a stream, empty or from a file

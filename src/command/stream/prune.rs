@@ -17,9 +17,12 @@ use crate::streams::{Draft, KeepRule, Missing, StreamError, View};
 /// Flags of `stream prune`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "What a tag points at stays, and so does what a trigger has not been told yet. Where no flag says what is\n\
-    kept, the stream's own rule does (`tranship stream create --keep`), else three images and those of the last hour.\n\n\
-    Examples:\n  $ tranship stream prune --dry-run\n  $ tranship stream prune app --keep 5 --keep-younger-than 24h"
+    after_help = "What a tag points at stays, and so does what a trigger has not been told yet. Where no flag says\n\
+    what is kept, the stream's own rule does (`tranship stream create --keep`), else three images and\n\
+    those of the last hour.\n\n\
+    Examples:\n  \
+    $ tranship stream prune --dry-run\n  \
+    $ tranship stream prune app --keep 5 --keep-younger-than 24h"
 )]
 pub(crate) struct PruneArgs {
     /// The streams; all of them where none is named

@@ -46,9 +46,12 @@ pub(crate) struct RhythmFlags {
 /// Flags of `stream refresh`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Looks up the tags that were imported with `--scheduled` and are due, and has triggers act on what changed; also\n\
-    on what an earlier run was killed over. Run it every minute or so, or let `stream watch` do that.\n\n\
-    Examples:\n  $ tranship stream refresh\n  $ tranship stream refresh app --now"
+    after_help = "Looks up the tags that were imported with `--scheduled` and are due, and has triggers act on what\n\
+    changed; also on what an earlier run was killed over. Run it every minute or so, or let `stream\n\
+    watch` do that.\n\n\
+    Examples:\n  \
+    $ tranship stream refresh\n  \
+    $ tranship stream refresh app --now"
 )]
 pub(crate) struct RefreshArgs {
     #[command(flatten)]

@@ -16,11 +16,12 @@ use crate::streams::{Missing, Revision, SourceKind, roll_back};
 
 /// Flags of `stream rollback`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Nothing is pushed: the tag of the stream points at another digest. It stays there; what it followed until\n\
-    then, it follows again after `tranship stream import STREAM:TAG --from IMAGE --confirm`.\n\n\
-    Examples:\n  $ tranship stream rollback app:prod\n  $ tranship stream rollback app:prod --to 3f2a91c"
-)]
+#[command(after_help = "Nothing is pushed: the tag of the stream points at another digest. It stays there; what it\n\
+    followed until then, it follows again after `tranship stream import STREAM:TAG --from IMAGE\n\
+    --confirm`.\n\n\
+    Examples:\n  \
+    $ tranship stream rollback app:prod\n  \
+    $ tranship stream rollback app:prod --to 3f2a91c")]
 pub(crate) struct RollbackArgs {
     /// The tag
     #[arg(value_name = "STREAM:TAG")]

@@ -23,10 +23,11 @@ use crate::streams::{
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Args, Debug)]
 #[command(
-    after_help = "What SRC means where `--source` does not say: with a registry or a path in front an image there, with `@` an\n\
-    image of a stream, with `:` a tag of a stream. A tag of a stream stands for the image that it points at now,\n\
-    unless `--alias` follows it. Streams that are not there are made.\n\n\
-    Examples:\n  $ tranship stream tag app:staging app:prod\n  \
+    after_help = "What SRC means where `--source` does not say: with a registry or a path in front an image there,\n\
+    with `@` an image of a stream, with `:` a tag of a stream. A tag of a stream stands for the image\n\
+    that it points at now, unless `--alias` follows it. Streams that are not there are made.\n\n\
+    Examples:\n  \
+    $ tranship stream tag app:staging app:prod\n  \
     $ tranship stream tag registry.example.com/app:1.4 app:1.4 app:stable --scheduled\n  \
     $ tranship stream tag app@sha256:3f2a91c app:prod\n  \
     $ tranship stream tag -d app:old"

@@ -22,10 +22,11 @@ use crate::streams::{Action, StreamError, Trigger, TriggerName, Triggers};
 /// What can be done with triggers.
 #[derive(Subcommand, Debug)]
 #[command(
-    after_help = "A trigger acts once on every change, however often the program is killed meanwhile. Where even the process\n\
-    that runs its command is killed, nobody can tell whether the command did its work: it is not run again by\n\
-    itself then, and the next run says so.\n\n\
-    Examples:\n  $ tranship stream trigger add app:prod -- systemctl --user restart app\n  \
+    after_help = "A trigger acts once on every change, however often the program is killed meanwhile. Where even the\n\
+    process that runs its command is killed, nobody can tell whether the command did its work: it is\n\
+    not run again by itself then, and the next run says so.\n\n\
+    Examples:\n  \
+    $ tranship stream trigger add app:prod -- systemctl --user restart app\n  \
     $ tranship stream trigger list app"
 )]
 pub(crate) enum TriggerCommand {
@@ -41,14 +42,14 @@ pub(crate) enum TriggerCommand {
 
 /// Flags of `stream trigger add`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "A command finds TRANSHIP_STREAM, TRANSHIP_TAG, TRANSHIP_OLD_DIGEST, TRANSHIP_NEW_DIGEST, TRANSHIP_IMAGE,\n\
-    TRANSHIP_GENERATION, TRANSHIP_TRIGGER and TRANSHIP_CHANGE in its environment, the last being the same whenever\n\
-    it is run for the same change. What it says is in the file that `stream trigger list -o json` names.\n\n\
-    Examples:\n  $ tranship stream trigger add app:prod -- systemctl --user restart app\n  \
+#[command(after_help = "A command finds TRANSHIP_STREAM, TRANSHIP_TAG, TRANSHIP_OLD_DIGEST, TRANSHIP_NEW_DIGEST,\n\
+    TRANSHIP_IMAGE, TRANSHIP_GENERATION, TRANSHIP_TRIGGER and TRANSHIP_CHANGE in its environment, the\n\
+    last being the same whenever it is run for the same change. What it says is in the file that\n\
+    `stream trigger list -o json` names.\n\n\
+    Examples:\n  \
+    $ tranship stream trigger add app:prod -- systemctl --user restart app\n  \
     $ tranship stream trigger add app --shell 'echo \"$TRANSHIP_IMAGE\" >> images.txt'\n  \
-    $ tranship stream trigger add app:prod --webhook https://ci.example.com/hook --webhook-secret ci/hook\n"
-)]
+    $ tranship stream trigger add app:prod --webhook https://ci.example.com --webhook-secret ci/hook")]
 #[group(id = "action", required = true, multiple = false, args = ["command", "shell", "webhook"])]
 pub(crate) struct AddArgs {
     /// The stream, or the tag of it, that is watched
