@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -50,7 +50,7 @@ pub(crate) enum TriggerCommand {
     $ tranship stream trigger add app:prod -- systemctl --user restart app\n  \
     $ tranship stream trigger add app --shell 'echo \"$TRANSHIP_IMAGE\" >> images.txt'\n  \
     $ tranship stream trigger add app:prod --webhook https://ci.example.com --webhook-secret ci/hook")]
-#[group(id = "action", required = true, multiple = false, args = ["command", "shell", "webhook"])]
+#[command(group = ArgGroup::new("action").required(true).args(["command", "shell", "webhook"]))]
 pub(crate) struct AddArgs {
     /// The stream, or the tag of it, that is watched
     #[arg(value_name = "STREAM[:TAG]")]
