@@ -39,7 +39,7 @@ fn what_cannot_be_looked_up_is_told_and_kept_and_the_rest_is_done() {
     let run = program.run(&["stream", "refresh", "nothing", "app", "--now"]).code(7);
     assert_eq!(run.stdout, "app: 1 tag unchanged\n");
     run.says("cannot import `app:gone`").says("there is no stream `nothing`");
-    registry.rule(when("HEAD", "manifests/stable"), Act::status(401));
+    registry.rule(when("*", "manifests/stable"), Act::status(403));
     program.run(&["stream", "refresh", "--now"]).code(7);
     let shown = program.run(&["stream", "show", "app"]).success().stdout;
     assert!(shown.contains("Import failed (Unauthorized)") && shown.contains("Import failed (NotFound)"), "{shown}");

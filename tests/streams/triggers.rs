@@ -78,7 +78,8 @@ fn a_command_that_fails_was_run_and_is_told_and_run_again_where_that_is_asked_fo
     program.run(&["stream", "refresh", "--now"]).success();
     assert_eq!(ran(), 1);
     let listed = program.run(&["stream", "trigger", "list"]).success();
-    insta::assert_snapshot!(timeless(&listed), @"");
+    let line = timeless(&listed);
+    assert!(line.contains("runs sh -c") && line.contains("failed, AGO"), "{line}");
     program.run(&["stream", "trigger", "again", "app", "run"]).code(1).says("it failed");
     assert_eq!(ran(), 2);
     program.run(&["stream", "trigger", "remove", "app", "run"]).success();
@@ -124,19 +125,16 @@ fn a_command_that_takes_too_long_is_ended() {
 #[test]
 fn what_is_no_trigger_is_refused() {
     let (_registry, program) = imported(&image().build());
-    let mut shown = String::new();
-    for words in [
-        &["add", "app:prod"][..],
-        &["add", "nothing", "--", "true"],
-        &["add", "app:prod", "--name", "A b", "--", "true"],
-        &["add", "app:prod", "--shell", "true", "--", "true"],
-        &["remove", "app", "none"],
-        &["again", "app", "none"],
+    for (words, code, part) in [
+        (&["add", "app:prod"][..], 2, "required"),
+        (&["add", "nothing", "--", "true"], 3, "there is no stream `nothing`"),
+        (&["add", "app:prod", "--name", "A b", "--", "true"], 2, "cannot name a trigger"),
+        (&["add", "app:prod", "--shell", "true", "--", "true"], 2, "cannot be used with"),
+        (&["remove", "app", "none"], 3, "there is no trigger `none` of `app`"),
+        (&["again", "app", "none"], 3, "there is no trigger `none` of `app`"),
     ] {
-        let run = program.run(&[&["stream", "trigger"], words].concat());
-        shown.extend([&words.join(" "), ": ", &run.shown(), "\n"]);
+        program.run(&[&["stream", "trigger"], words].concat()).code(code).says(part);
     }
-    insta::assert_snapshot!(shown, @"");
     program.run(&["stream", "trigger", "add", "app:later", "--", "true"]).success().says("has no tag `later` yet");
     program.run(&["stream", "trigger", "add", "app", "--", "true"]).success();
     program.run(&["stream", "trigger", "add", "app", "--name", "run", "--", "true"]).code(2).says("already");
