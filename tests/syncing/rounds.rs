@@ -185,7 +185,7 @@ fn it_goes_on_for_ever_and_tells_what_rounds_came_to() {
     let program = with_rules(&source, &destination, "rules: [{from: SRC/app, to: DST/app}]\n");
     let (file, metrics) = (program.path("rules.yaml"), program.path("sync.prom"));
     let words = ["sync", "--attached", "none", "-f", &file, "--every", "1s", "--metrics", &metrics];
-    let running = program.invoke(&words).limit(Duration::from_secs(60)).start();
+    let running = program.invoke(&words).limit(Duration::from_mins(1)).start();
     let text = || std::fs::read_to_string(&metrics).unwrap_or_default();
     eventually("a second round", || text().contains("tranship_sync_rounds_total{result=\"done\"} 2"));
     assert!(text().contains("result=\"copied\"} 1"), "{}", text());
