@@ -28,8 +28,9 @@ const MAX_STATE_BYTES: u64 = 64 << 20;
 
 /// Flags of `bundle create`.
 #[derive(Args, Debug)]
-#[command(after_help = "The rules are those of `tranship sync`; where they say to go does not matter. What the last \
-    bundle held is\nkept beside them, in RULES.bundle.json, and what that and those before it brought is left out.\n\n\
+#[command(after_help = "The rules are those of `tranship sync`; where they say to go does not matter.\n\
+    What the last bundle held is kept beside them, in RULES.bundle.json, and what that and those\n\
+    before it brought is left out.\n\n\
     Examples:\n  $ tranship bundle create -f rules.yaml monday.tar\n  \
     $ tranship bundle create -f rules.yaml tuesday.tar --since monday.tar\n  \
     $ tranship bundle create -f rules.yaml all.tar --whole")]
