@@ -50,7 +50,7 @@ impl Sample {
     /// With more fields of the manifest, each followed by a comma.
     fn with(layer: &str, fields: &str) -> Self {
         let config = Bytes::from(format!(
-            r#"{{"architecture":"amd64","os":"linux","created":"2026-01-02T03:04:05Z","config":{{"Labels":{{"l":"{layer}"}}}}}}"#
+            r#"{{"architecture":"amd64","os":"linux","created":"2026-01-02T03:04:05Z","rootfs":{{"type":"layers","diff_ids":[]}},"config":{{"Labels":{{"l":"{layer}"}}}}}}"#
         ));
         let layer = Bytes::from(layer.to_owned());
         let text = |kind: MediaType, bytes: &Bytes| serde_json::to_string(&Descriptor::of(kind, bytes)).unwrap();

@@ -26,6 +26,8 @@ struct Run<'a> {
     collected: Collected,
     /// In how many repositories.
     belonging: HashMap<Digest, u64>,
+    /// What some manifest names, or may name.
+    needed: HashSet<Digest>,
 }
 
 impl Shared {
@@ -33,18 +35,25 @@ impl Shared {
     pub(super) async fn collect(self: &Arc<Self>, collection: &Collection) -> Result<Collected> {
         let sweep = Sweep::begin(self, collection.effect).await?;
         let protection = self.protection(collection.grace).await?;
-        let (collected, belonging) = (Collected::default(), HashMap::new());
-        let mut run = Run { shared: self, collection, sweep, protection, collected, belonging };
-        let names: Vec<RepositoryName> = self.repositories_with(&[Kind::Manifests, Kind::Blobs]).try_concat().await?;
-        for name in names {
-            run.repository(&name).await?;
-        }
-        run.blobs().await?;
-        Ok(run.collected)
+        let (belonging, needed) = (HashMap::new(), HashSet::new());
+        let collected = Collected::default();
+        let mut run = Run { shared: self, collection, sweep, protection, collected, belonging, needed };
+        let done = run.everything().await;
+        run.sweep.end().await;
+        done.map(|()| run.collected)
     }
 }
 
 impl Run<'_> {
+    async fn everything(&mut self) -> Result<()> {
+        let shared = self.shared;
+        let names: Vec<RepositoryName> = shared.repositories_with(&[Kind::Manifests, Kind::Blobs]).try_concat().await?;
+        for name in names {
+            self.repository(&name).await?;
+        }
+        self.blobs().await
+    }
+
     async fn repository(&mut self, name: &RepositoryName) -> Result<()> {
         let contents = self.shared.contents(name).await?;
         let mut inventory = contents.inventory();
@@ -122,6 +131,8 @@ impl Run<'_> {
             if verdict.complete && !verdict.needed.contains(&digest) {
                 let fact = Doomed::fact(found.key.clone(), found.modified, limit.clone());
                 doomed.insert(found.key, (digest.clone(), fact));
+            } else {
+                self.needed.insert(digest.clone());
             }
             self.belonging.entry(digest).or_default().add_assign(1);
         }
@@ -143,9 +154,14 @@ impl Run<'_> {
         let mut doomed = HashMap::new();
         let mut listed = self.shared.objects.list(layout::BLOBS);
         while let Some(found) = listed.try_next().await? {
-            let belongs = layout::digest_of(&found.key).is_none_or(|digest| self.belonging.contains_key(&digest));
-            let size = if belongs { None } else { self.shared.fact::<Whereabouts>(&found.key).await? };
-            if let Some(Whereabouts { size, .. }) = size {
+            let Some(digest) = layout::digest_of(&found.key) else { continue };
+            if self.needed.contains(&digest) {
+                continue;
+            }
+            let Some(Whereabouts { size, .. }) = self.shared.fact(&found.key).await? else { continue };
+            if self.belonging.contains_key(&digest) {
+                self.collected.spared_bytes += size;
+            } else {
                 let fact = Doomed::fact(found.key.clone(), found.modified, limit.clone());
                 doomed.insert(found.key, (size, Doomed { leads_to_content: true, ..fact }));
             }

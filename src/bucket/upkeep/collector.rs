@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::super::objects::{Put, Version};
 use super::super::sessions::{EXPIRY, SIGN_OF_LIFE};
@@ -17,7 +18,8 @@ use crate::registry::{Error, ErrorKind, Result};
 /// The right to collect, until it is dropped.
 pub(super) struct Collector {
     lost: Arc<AtomicBool>,
-    _ends: oneshot::Sender<()>,
+    ends: oneshot::Sender<()>,
+    holds: JoinHandle<()>,
 }
 
 impl Collector {
@@ -30,8 +32,15 @@ impl Collector {
         };
         let lost = Arc::new(AtomicBool::new(false));
         let (ends, ended) = oneshot::channel();
-        tokio::spawn(hold(Arc::clone(shared), version, Arc::clone(&lost), ended));
-        Ok(Self { lost, _ends: ends })
+        let holds = tokio::spawn(hold(Arc::clone(shared), version, Arc::clone(&lost), ended));
+        Ok(Self { lost, ends, holds })
+    }
+
+    /// Gives the right back. Dropped without this, it is given back a little later.
+    pub(super) async fn end(self) {
+        drop(self.ends);
+        // What it could not do is done when its time is over.
+        let _ = self.holds.await;
     }
 
     /// Sees to it that nobody else has begun to collect.

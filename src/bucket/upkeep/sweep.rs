@@ -84,6 +84,13 @@ impl Sweep {
         Ok(sweep)
     }
 
+    /// Lets others collect.
+    pub(super) async fn end(self) {
+        if let Some(collector) = self.collector {
+            collector.end().await;
+        }
+    }
+
     /// Removes what was not written since its limit, and says what that was.
     pub(super) async fn remove(&self, doomed: Vec<Doomed>) -> Result<Vec<String>> {
         let old: Vec<Doomed> = doomed.into_iter().filter(|doomed| !doomed.is_spared()).collect();

@@ -45,7 +45,10 @@ impl Shared {
         let mut uploads = self.objects.list(layout::UPLOADS);
         while let Some(found) = uploads.try_next().await? {
             let is_idle = now.duration_since(found.modified).is_ok_and(|silence| silence >= idle);
-            if let (true, Some(bytes)) = (is_idle, self.purge(layout::last(&found.key)).await?) {
+            if !is_idle {
+                continue;
+            }
+            if let Some(bytes) = self.purge(layout::last(&found.key)).await? {
                 purged.uploads += 1;
                 purged.bytes += bytes;
             }
