@@ -108,10 +108,13 @@ impl ImageSource for Bucket {
     }
 
     async fn blob(&self, repository: &RepositoryName, blob: &Descriptor, range: ByteRange) -> Result<BlobReader> {
-        if self.shared.objects.look(&layout::belongs(repository, &blob.digest)).await?.is_none() {
+        let key = layout::belongs(repository, &blob.digest);
+        // Side by side, because each is a way there and back; nobody reads what does not belong here.
+        let (belongs, opened) = tokio::join!(self.shared.objects.look(&key), self.shared.open_blob(blob, range));
+        if belongs?.is_none() {
             return Err(self.shared.missing(&format!("blob {} in {repository}", blob.digest)));
         }
-        self.shared.open_blob(blob, range).await
+        opened
     }
 
     async fn referrers(

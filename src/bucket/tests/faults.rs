@@ -14,8 +14,9 @@ use object_store::{
 };
 
 use super::*;
+use crate::bucket::layout;
 use crate::failure::Failure as _;
-use crate::registry::ErrorKind;
+use crate::registry::{ErrorKind, Maintenance as _};
 
 /// What becomes of the call that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +164,37 @@ async fn whichever_call_fails_what_is_there_is_whole_and_a_rerun_succeeds() {
             assert!(is_whole(&bucket, "a", expected).await, "{fault:?} {at}");
             push(&bucket, "a", &new, &["x"]).await.unwrap();
             assert!(is_whole(&bucket, "a", &new).await, "{fault:?} {at}");
+            if !faulty.has_failed() {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whichever_call_of_a_collection_fails_nothing_is_lost_and_the_next_ends_it() {
+    let (kept, gone) = (Sample::new("kept"), Sample::new("gone"));
+    for fault in [Fault::Fails, Fault::Loses] {
+        for at in 0.. {
+            let access: Arc<InMemory> = Arc::default();
+            let clean = upkeep::hasty(&access).await;
+            push(&clean, "a", &kept, &["x"]).await.unwrap();
+            push(&clean, "a", &gone, &[]).await.unwrap();
+            upkeep::later().await;
+            // What opening the bucket asks for is not counted.
+            let faulty = Faulty::new(&access, fault, at + 7);
+            let collected = upkeep::hasty_over(faulty.clone()).await.collect(&upkeep::everything()).await;
+            assert!(collected.is_ok() || faulty.has_failed(), "{fault:?} {at}");
+            assert!(is_whole(&clean, "a", &kept).await, "{fault:?} {at}");
+            // Whoever could not give up its place is replaced when its time is over.
+            tokio::task::yield_now().await;
+            clean.shared.objects.remove(layout::COLLECTOR).await.unwrap();
+            clean.shared.objects.remove(layout::CONDEMNED).await.unwrap();
+            upkeep::later().await;
+            clean.collect(&upkeep::everything()).await.unwrap();
+            assert!(is_whole(&clean, "a", &kept).await, "{fault:?} {at}");
+            let contents: Vec<_> = clean.shared.objects.list("content").try_collect().await.unwrap();
+            assert_eq!(contents.len(), 2, "{fault:?} {at}");
             if !faulty.has_failed() {
                 break;
             }

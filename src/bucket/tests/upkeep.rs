@@ -11,8 +11,12 @@ use crate::image::Digest;
 use crate::registry::{Collected, Collection, Effect, ErrorKind, Keep, Maintenance, Remover, RetentionRule, Untagged};
 
 /// A server for which nothing is young, so that it writes anew whatever it relies on, and all clocks are one.
-async fn hasty(access: &Arc<InMemory>) -> Bucket {
-    let shared = Arc::into_inner(server(access).await.shared).unwrap();
+pub(super) async fn hasty(access: &Arc<InMemory>) -> Bucket {
+    hasty_over(Arc::clone(access) as Arc<dyn ObjectAccess>).await
+}
+
+pub(super) async fn hasty_over(access: Arc<dyn ObjectAccess>) -> Bucket {
+    let shared = Arc::into_inner(over(access).await.shared).unwrap();
     Bucket { shared: Arc::new(super::super::Shared { young: Duration::ZERO, skew: Duration::ZERO, ..shared }) }
 }
 
@@ -20,8 +24,13 @@ fn collection(effect: Effect) -> Collection {
     Collection { rules: vec![RetentionRule::unnamed()], used: [].into(), grace: Duration::ZERO, effect }
 }
 
+/// Whatever nothing names.
+pub(super) fn everything() -> Collection {
+    collection(Effect::Done)
+}
+
 /// Waits until the clock of the bucket has moved on.
-async fn later() {
+pub(super) async fn later() {
     let now = SystemTime::now();
     while now.elapsed().is_ok_and(|passed| passed < Duration::from_millis(3)) {
         tokio::task::yield_now().await;
@@ -30,7 +39,7 @@ async fn later() {
 
 async fn collect(bucket: &Bucket) -> Collected {
     later().await;
-    bucket.collect(&collection(Effect::Done)).await.unwrap()
+    bucket.collect(&everything()).await.unwrap()
 }
 
 async fn keys(bucket: &Bucket, directory: &str) -> Vec<String> {

@@ -59,10 +59,13 @@ impl Upload {
     /// Begins an upload.
     pub(super) async fn begin(shared: &Arc<Shared>, repository: &RepositoryName, owner: &str) -> Result<Self> {
         let (word, state) = (unused_word()?, State::new(repository, owner));
-        match shared.objects.create(&layout::upload(&word), state.written()?).await? {
-            Put::Done(version) => Ok(Self { shared: Arc::clone(shared), word, state, version, turn: None }),
-            Put::Refused => Err(Error::new(ErrorKind::Unavailable, "an upload could not be begun; try again")),
-        }
+        let version = match shared.objects.create(&layout::upload(&word), state.written()?).await? {
+            Put::Done(version) => Some(version),
+            // Nobody else has the word: a try whose answer was lost has been repeated, and met itself.
+            Put::Refused => State::read(shared, &word).await?.map(|(_, version)| version),
+        };
+        let version = version.ok_or_else(|| Error::new(ErrorKind::Unavailable, "an upload could not be begun"))?;
+        Ok(Self { shared: Arc::clone(shared), word, state, version, turn: None })
     }
 
     /// Takes an upload up again; `None` where there is none of this name in this repository for this owner.
