@@ -100,7 +100,7 @@ fn s23_links_that_lead_out_are_not_followed() {
     let up = "../".repeat(20);
     for target in ["..", "../outside", "a/../..", up.as_str()] {
         let link = archive().directory("a").symlink("link", target);
-        assert_eq!(cage.keeps(&[link.clone()]), ["a", "link"], "a link alone is nothing but text");
+        assert_eq!(cage.keeps(std::slice::from_ref(&link)), ["a", "link"], "a link alone is nothing but text");
         cage.refuses(&[link.clone().file("link/canary", b"x")], "link/canary", "leads out");
         cage.refuses(&[link.clone(), archive().file("link/canary", b"x")], "link/canary", "leads out");
         cage.refuses(&[link.clone(), archive().file("link/.wh.canary", b"")], "link/.wh.canary", "leads out");
