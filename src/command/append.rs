@@ -59,6 +59,7 @@ pub(crate) struct AppendArgs {
 /// The base or a layer is not there, or the place refuses.
 pub(super) async fn run(args: AppendArgs, session: &Session) -> CommandResult {
     let doing = format!("append to `{}`", args.base.escape_debug());
+    session.location(&args.to).map_err(cannot(&doing))?;
     let access = args.sides.source(&args.registry);
     let picked = Picked::find(&args.base, args.platform.as_ref(), &access, session, &doing).await?;
     let image = picked.image(&doing)?;

@@ -70,6 +70,7 @@ pub(super) async fn run(args: ImportArgs, session: &Session) -> CommandResult {
         }
     }
     let to = home(&args.to, session).map_err(cannot(&doing))?;
+    session.location(&to).map_err(cannot(&doing))?;
     let spool = session.spool().to_owned();
     let layer = layer_of(args.file, Some(args.compress), Family::Oci, args.stamp.clone(), spool);
     let layer = layer.await.map_err(cannot(&doing))?;

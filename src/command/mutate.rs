@@ -70,6 +70,7 @@ pub(super) fn family() -> impl TypedValueParser<Value = Family> {
 /// The image is not there, cannot be changed so, or the place refuses.
 pub(super) async fn run(args: MutateArgs, session: &Session) -> CommandResult {
     let doing = format!("mutate `{}`", args.image.escape_debug());
+    session.location(&args.to).map_err(cannot(&doing))?;
     let access = args.sides.source(&args.registry);
     let picked = Picked::find(&args.image, args.platform.as_ref(), &access, session, &doing).await?;
     let changes = args.edits.changes().map_err(|error| CommandError::usage(format!("cannot {doing}: {error}")))?;
