@@ -24,14 +24,13 @@ use report::{DistributeReport, Sent};
 /// Flags of `distribute`.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Args, Debug)]
-#[command(
-    after_help = "An image is read from the home where it is there, else from where it comes from, and once for \
-    all sites.\nAt every site it has the repository name that it has at home, and a tag: its own, or `digest-` and the\n\
-    beginning of its digest. What is there is not sent again, so this can be run at any time.\n\n\
+#[command(after_help = "An image is read from the home where it is there, else from where it comes from, and once\n\
+    for all sites. At every site it has the repository name that it has at home, and a tag: its\n\
+    own, or `digest-` and the beginning of its digest. What is there is not sent again, so this\n\
+    can be run at any time.\n\n\
     Examples:\n  $ tranship distribute -f app.yaml --to stockholm gothenburg\n  \
     $ tranship distribute registry.example.com/app:1.4 --all\n  \
-    $ tranship distribute -f app.yaml --all --prune --yes"
-)]
+    $ tranship distribute -f app.yaml --all --prune --yes")]
 pub(crate) struct DistributeArgs {
     #[command(flatten)]
     wanted: WantedFlags,

@@ -123,15 +123,13 @@ impl Pruning {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             other => other,
         };
-        match &removal.digest {
-            Some(digest) => gone(registry.remove_manifest(&self.repository, digest).await),
-            None => {
-                for tag in &removal.tags {
-                    gone(registry.remove_tag(&self.repository, tag).await)?;
-                }
-                Ok(())
-            }
+        if let Some(digest) = &removal.digest {
+            return gone(registry.remove_manifest(&self.repository, digest).await);
         }
+        for tag in &removal.tags {
+            gone(registry.remove_tag(&self.repository, tag).await)?;
+        }
+        Ok(())
     }
 }
 

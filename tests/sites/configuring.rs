@@ -8,10 +8,30 @@ fn sites_are_added_listed_and_removed() {
     program.configure("# mine\nsites: # near the customers\n- {name: malmö-is-none, registries: [a.example]}\n");
     program.run(&["site", "list"]).code(2).says("malmö-is-none");
     program.configure("# mine\n");
-    insta::assert_snapshot!(program.run(&["site", "add", "stockholm", "a.example.net:5000", "b.example.net/edge"]).shown(), @"");
-    insta::assert_snapshot!(program.run(&["site", "add", "stockholm", "c.example.net"]).shown(), @"");
+    insta::assert_snapshot!(program.run(&["site", "add", "stockholm", "a.example.net:5000", "b.example.net/edge"]).shown(), @r"
+    exit 0
+    --- stdout
+    added the site `stockholm`: a.example.net:5000, b.example.net/edge
+    --- stderr
+    ");
+    insta::assert_snapshot!(program.run(&["site", "add", "stockholm", "c.example.net"]).shown(), @r"
+    exit 1
+    --- stdout
+    --- stderr
+    error: cannot add the site `stockholm`
+      because: the site `stockholm` is there already
+    hint: remove it first: `tranship site remove stockholm`
+    hint: use `replace` to put another in its place, or `merge` (`registry set`) to change parts of it
+    ");
     program.run(&["site", "add", "kiruna", "c.example.net"]).success();
-    insta::assert_snapshot!(program.run(&["site", "list"]).shown(), @"");
+    insta::assert_snapshot!(program.run(&["site", "list"]).shown(), @r"
+    exit 0
+    --- stdout
+    SITE       REGISTRIES
+    stockholm  a.example.net:5000,b.example.net/edge
+    kiruna     c.example.net
+    --- stderr
+    ");
     let json = program.run(&["site", "list", "-o", "json"]).success().json();
     assert_eq!(json["sites"][0]["registries"][1], "b.example.net/edge");
     assert_eq!(program.run(&["site", "remove", "-q", "stockholm"]).success().stdout, "stockholm\n");

@@ -26,8 +26,22 @@ fn which_site_holds_what() {
             .collect::<Vec<_>>()
             .concat()
     };
-    insta::assert_snapshot!(shown(&["site", "status", "-f", "app.yaml"]), @"");
-    insta::assert_snapshot!(shown(&["site", "status"]), @"");
+    insta::assert_snapshot!(shown(&["site", "status", "-f", "app.yaml"]), @r"
+    exit 0
+    --- stdout
+    IMAGE KIRUNA LUND STOCKHOLM
+    127.0.0.1:PORT/app:1 yes other 1/2
+    127.0.0.1:PORT/tool:2 yes no no
+    --- stderr
+    ");
+    insta::assert_snapshot!(shown(&["site", "status"]), @r"
+    exit 0
+    --- stdout
+    IMAGE KIRUNA LUND STOCKHOLM
+    127.0.0.1_PORT/app:1 NEW OLD 1/2
+    127.0.0.1_PORT/tool:2 yes no no
+    --- stderr
+    ");
     let json = sites.program.run(&["site", "status", "-o", "json", &names[0], "--at", "lund"]).success().json();
     assert_eq!(json["images"][0]["digest"], new.digest());
     assert_eq!(json["images"][0]["sites"][0]["state"], "other");

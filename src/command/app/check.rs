@@ -16,11 +16,9 @@ use crate::session::{Purpose, Session};
 
 /// Flags of `app check`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Ends with 0 where every image is there, with 3 where one is missing, and with 5 where none is \
-    known to be\nmissing, but of one it cannot be told.\n\n\
-    Examples:\n  $ tranship app check -f app.yaml && deploy\n  $ tranship app check -f app.yaml --at stockholm"
-)]
+#[command(after_help = "Ends with 0 where every image is there, with 3 where one is missing, and with 5 where none\n\
+    is known to be missing, but of one it cannot be told.\n\n\
+    Examples:\n  $ tranship app check -f app.yaml && deploy\n  $ tranship app check -f app.yaml --at stockholm")]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     specs: SpecFlags,

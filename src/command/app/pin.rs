@@ -23,12 +23,10 @@ use report::{Change, Pin, PinReport, State, VerifyReport};
 /// Flags of `app pin`.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Without --write the new text is printed. A digest that stands there already is left as it is, \
-    unless\n--update asks for the one that the tag has now.\n\n\
+#[command(after_help = "Without --write the new text is printed. A digest that stands there already is left as it\n\
+    is, unless --update asks for the one that the tag has now.\n\n\
     Examples:\n  $ tranship app pin -f app.yaml | kubectl apply -f -\n  \
-    $ tranship app pin -f app.yaml --write --to-home\n  $ tranship app pin -f app.yaml --verify"
-)]
+    $ tranship app pin -f app.yaml --write --to-home\n  $ tranship app pin -f app.yaml --verify")]
 pub(crate) struct PinArgs {
     #[command(flatten)]
     specs: SpecFlags,

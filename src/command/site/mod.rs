@@ -13,12 +13,10 @@ pub(super) use prune::{Consent, Gone, prune, tell_gone};
 
 /// What can be done with sites.
 #[derive(Subcommand, Debug)]
-#[command(
-    after_help = "A site is one or more registries near where containers run, each a replica of the others. `tranship \
-    distribute`\nsends images there.\n\n\
+#[command(after_help = "A site is one or more registries near where containers run, each a replica of the others.\n\
+    `tranship distribute` sends images there.\n\n\
     Example:\n  $ tranship site add stockholm site1.example.net:5000 site2.example.net:5000\n  \
-    $ tranship site status -f app.yaml"
-)]
+    $ tranship site status -f app.yaml")]
 pub(crate) enum SiteCommand {
     /// Add a site
     #[command(after_help = "Example:\n  $ tranship site add stockholm site1.example.net:5000 site2.example.net/edge")]

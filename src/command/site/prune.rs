@@ -24,8 +24,9 @@ use crate::sites::{Holding, Needed, Pruning, Removal, repositories};
 
 /// Flags of `site prune`.
 #[derive(Args, Debug)]
-#[command(after_help = "Needed is what the specs name, with what that names in turn and what is attached to it. \
-    Everything else in\nthe site's registries goes: below the path where the site has one, else all of it.\n\n\
+#[command(after_help = "Needed is what the specs name, with what that names in turn and what is attached to it.\n\
+    Everything else in the site's registries goes: below the path where the site has one, else\n\
+    all of it.\n\n\
     Examples:\n  $ tranship site prune stockholm -f app.yaml --dry-run\n  \
     $ tranship site prune --all -f shop.yaml -f tickets.yaml --yes")]
 pub(crate) struct PruneArgs {

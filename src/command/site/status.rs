@@ -20,8 +20,8 @@ use crate::sites::{Holding, repositories};
 
 /// Flags of `site status`.
 #[derive(Args, Debug)]
-#[command(after_help = "Without images everything is listed that the sites hold. `other` is another digest under the \
-    same tag; a\nsite with several registries shows how many of them have the image.\n\n\
+#[command(after_help = "Without images everything is listed that the sites hold. `other` is another digest under\n\
+    the same tag; a site with several registries shows how many of them have the image.\n\n\
     Examples:\n  $ tranship site status\n  $ tranship site status -f app.yaml --at stockholm gothenburg")]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
