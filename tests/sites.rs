@@ -12,16 +12,16 @@ use crate::support::scripted::Scripted;
 /// Registries that are sites of these names, a registry with images, and the program.
 struct Sites {
     origin: Scripted,
-    sites: Vec<Scripted>,
+    registries: Vec<Scripted>,
     program: Program,
 }
 
 impl Sites {
     fn of(names: &[&str]) -> Self {
-        let sites: Vec<Scripted> = names.iter().map(|_| Scripted::start()).collect();
+        let registries: Vec<Scripted> = names.iter().map(|_| Scripted::start()).collect();
         let program = Program::new();
-        program.configure(&configuration(names.iter().copied().zip(sites.iter().map(Scripted::address))));
-        Self { origin: Scripted::start(), sites, program }
+        program.configure(&configuration(names.iter().copied().zip(registries.iter().map(Scripted::address))));
+        Self { origin: Scripted::start(), registries, program }
     }
 
     /// Puts an image where it comes from; its name there.

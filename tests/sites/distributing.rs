@@ -107,17 +107,17 @@ fn no_image_waits_for_a_site_that_is_slow_with_another_one() {
     let images: Vec<Image> = (0..9).map(|_| image().layers(&[2000]).build()).collect();
     let names: Vec<String> = images.iter().enumerate().map(|(n, image)| sites.put(&format!("a{n}:1"), image)).collect();
     let released = Arc::new(AtomicBool::new(false));
-    sites.sites[1].rule(when("PUT", "/blobs/uploads/"), hold_until(&released));
+    sites.registries[1].rule(when("PUT", "/blobs/uploads/"), hold_until(&released));
     let words = [&["distribute", "--attached", "none", "--to", "fast", "slow", "--timeout", "50s", "--"][..]];
     let words = [words.concat(), names.iter().map(String::as_str).collect()].concat();
     let running = sites.program.invoke(&words).start();
     let there: Vec<String> = (0..9).map(|n| sites.there(&format!("a{n}"))).collect();
-    eventually("the fast site has all", || there.iter().all(|name| sites.sites[0].tag(name, "1").is_some()));
-    assert!(there.iter().all(|name| sites.sites[1].tag(name, "1").is_none()));
+    eventually("the fast site has all", || there.iter().all(|name| sites.registries[0].tag(name, "1").is_some()));
+    assert!(there.iter().all(|name| sites.registries[1].tag(name, "1").is_none()));
     released.store(true, Ordering::SeqCst);
     let run = running.finish().success();
     assert_eq!(run.lines().len(), 3, "{}", run.shown());
-    assert!(images.iter().zip(&there).all(|(image, name)| sites.sites[1].holds(name, image)));
+    assert!(images.iter().zip(&there).all(|(image, name)| sites.registries[1].holds(name, image)));
 }
 
 #[test]
@@ -158,12 +158,12 @@ fn images_are_read_from_the_home_and_else_from_where_they_come() {
     let mut expected = [old.digest(), new.digest()];
     expected.sort_unstable();
     assert_eq!(digests, expected);
-    assert_eq!(sites.sites[0].tag(&sites.there("app"), "1").as_deref(), Some(old.digest()));
+    assert_eq!(sites.registries[0].tag(&sites.there("app"), "1").as_deref(), Some(old.digest()));
     assert_eq!(sites.origin.count("GET", "/v2/app/"), 0, "{:?}", sites.origin.lines());
     // An image of the store has the name there that it has in the store.
     sites.program.run(&["tag", &format!("store:{}:1", sites.there("app")), "2"]).success();
     sites.program.run(&["distribute", &format!("store:{}:2", sites.there("app")), "--all"]).success();
-    assert_eq!(sites.sites[0].tags(&sites.there("app")), ["1", "2"]);
+    assert_eq!(sites.registries[0].tags(&sites.there("app")), ["1", "2"]);
     sites.program.run(&["distribute", "oci:somewhere", "--all"]).code(2);
     sites
         .program
@@ -181,20 +181,20 @@ fn what_is_named_by_its_digest_has_a_tag_all_the_same() {
     sites.program.run(&["distribute", &bare, "--all"]).success();
     let there = sites.there("app");
     let tag = format!("digest-{}", &one.digest()["sha256:".len()..][..12]);
-    assert_eq!(sites.sites[0].tag(&there, &tag).as_deref(), Some(one.digest()));
+    assert_eq!(sites.registries[0].tag(&there, &tag).as_deref(), Some(one.digest()));
     // Two digests under one tag: both arrive, and one has the tag.
     sites.origin.put("app", &two, &["1"]);
     let pins = [&one, &two].map(|image| format!("{app}@{}", image.digest()));
     sites.program.run(&["distribute", &pins[1], &pins[0], "--all"]).success();
-    assert_eq!(sites.sites[0].tag(&there, "1").as_deref(), Some(two.digest()));
-    assert!(sites.sites[0].holds(&there, &one) && sites.sites[0].holds(&there, &two));
+    assert_eq!(sites.registries[0].tag(&there, "1").as_deref(), Some(two.digest()));
+    assert!(sites.registries[0].holds(&there, &one) && sites.registries[0].holds(&there, &two));
 }
 
 #[test]
 fn a_site_that_is_dead_is_asked_once_however_many_images_there_are() {
     let sites = Sites::of(&["kiruna", "lund"]);
     let released = Arc::new(AtomicBool::new(false));
-    sites.sites[0].rule(when("*", "/v2/"), hold_until(&released));
+    sites.registries[0].rule(when("*", "/v2/"), hold_until(&released));
     let names: Vec<String> = (0..5).map(|n| sites.put(&format!("a{n}:1"), &image().build())).collect();
     let flags = ["distribute", "--attached", "none", "--all", "--timeout", "2s", "--retries", "0"];
     let words = [&flags[..], &names.iter().map(String::as_str).collect::<Vec<_>>()].concat();
@@ -202,7 +202,7 @@ fn a_site_that_is_dead_is_asked_once_however_many_images_there_are() {
     released.store(true, Ordering::SeqCst);
     assert!(run.stdout.contains("lund"), "{}", run.shown());
     assert_eq!(run.stderr.matches("error:").count(), 1, "{}", run.shown());
-    let asked = sites.sites[0].lines();
+    let asked = sites.registries[0].lines();
     assert!(asked.iter().all(|line| line.contains("/a0/")), "one image finds out for all: {asked:?}");
 }
 

@@ -10,7 +10,7 @@ use crate::support::scripted::{Ability, Scripted};
 /// A site that holds what is needed, and what was.
 fn with_old_images() -> Sites {
     let sites = Sites::of(&["kiruna"]);
-    let site = &sites.sites[0];
+    let site = &sites.registries[0];
     let shared = image().build();
     let (current, former) = (index(vec![shared.clone(), image().build()]), index(vec![shared, image().build()]));
     let there = sites.there("app");
@@ -33,11 +33,11 @@ fn what_no_spec_needs_goes_when_that_is_agreed_to() {
     assert_eq!(dry.stdout.matches("kiruna: would remove ").count(), 5, "{}", dry.shown());
     assert!(dry.stdout.contains(&format!("{there}:latest (the tag alone)")), "{}", dry.shown());
     sites.program.run(&prune).code(2).says("pass `--yes`");
-    assert_eq!(sites.sites[0].tags(&there).len(), 4, "nothing has gone yet");
+    assert_eq!(sites.registries[0].tags(&there).len(), 4, "nothing has gone yet");
     let run = sites.program.run(&[&prune[..], &["--yes", "-o", "json"]].concat()).success();
     assert_eq!(run.json()["removed"].as_array().unwrap().len(), 5, "{}", run.shown());
-    assert_eq!(sites.sites[0].tags(&there), ["2"]);
-    assert!(sites.sites[0].tags(&gone).is_empty());
+    assert_eq!(sites.registries[0].tags(&there), ["2"]);
+    assert!(sites.registries[0].tags(&gone).is_empty());
     let again = sites.program.run(&[&prune[..], &["--yes"]].concat()).success();
     assert_eq!(again.stdout, "");
 }
@@ -49,10 +49,10 @@ fn whoever_sits_at_the_terminal_is_asked() {
     let words = ["site", "prune", "kiruna", "-f", "app.yaml"];
     let run = sites.program.type_at(&words, "[y/N]", b"n\n");
     assert!(run.stdout.contains("would remove") && run.stdout.contains("Remove 5 things?"), "{}", run.shown());
-    assert_eq!(sites.sites[0].tags(&sites.there("gone")).len(), 2);
+    assert_eq!(sites.registries[0].tags(&sites.there("gone")).len(), 2);
     let run = sites.program.type_at(&words, "[y/N]", b"y\n");
     assert!(run.stdout.contains("kiruna: removed"), "{}", run.shown());
-    assert!(sites.sites[0].tags(&sites.there("gone")).is_empty());
+    assert!(sites.registries[0].tags(&sites.there("gone")).is_empty());
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn nothing_goes_while_it_is_not_known_what_is_needed() {
     let sites = with_old_images();
     let prune = ["site", "prune", "kiruna", "-f", "app.yaml", "--yes"];
     let write = |text: &str| std::fs::write(sites.program.home().join("app.yaml"), text).unwrap();
-    let tags = || sites.sites[0].tags(&sites.there("app")).len();
+    let tags = || sites.registries[0].tags(&sites.there("app")).len();
     write(&compose(&["reg.example.com/a:${TAG}"]));
     sites.program.run(&prune).code(2).says("nothing is removed while");
     write("services: {}\n");
@@ -113,7 +113,7 @@ fn what_is_no_longer_needed_goes_with_the_distribution_of_what_is() {
     let words = ["distribute", "-f", "app.yaml", "--all", "--prune", "--yes"];
     let run = sites.program.run(&words).success();
     assert!(run.stdout.contains("kiruna: removed"), "{}", run.shown());
-    assert_eq!(sites.sites[0].tags(&sites.there("app")), ["3"]);
+    assert_eq!(sites.registries[0].tags(&sites.there("app")), ["3"]);
     assert_eq!(sites.program.run(&words).success().stdout.matches("removed").count(), 0);
 }
 

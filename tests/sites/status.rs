@@ -9,10 +9,10 @@ fn which_site_holds_what() {
     let (old, new) = (image().build(), image().build());
     let names = [sites.put("app:1", &new), sites.put("tool:2", &new)];
     let (app, tool) = (sites.there("app"), sites.there("tool"));
-    sites.sites[0].put(&app, &new, &["1"]);
-    sites.sites[0].put(&tool, &new, &["2"]);
-    sites.sites[1].put(&app, &old, &["1"]);
-    sites.sites[2].put(&app, &new, &["1"]);
+    sites.registries[0].put(&app, &new, &["1"]);
+    sites.registries[0].put(&tool, &new, &["2"]);
+    sites.registries[1].put(&app, &old, &["1"]);
+    sites.registries[2].put(&app, &new, &["1"]);
     std::fs::write(sites.program.home().join("app.yaml"), compose(&names)).unwrap();
     let shown = |words: &[&str]| -> String {
         let text = sites.program.run(words).shown();
