@@ -1,6 +1,7 @@
 //! `app`: specs of every kind, from the file to the digests, home, and back.
 
 mod checking;
+mod keeping;
 mod listing;
 mod pinning;
 mod pulling;

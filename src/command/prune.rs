@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::flags::{RegistryFlags, duration};
+use super::specs::KindFlag;
+use super::wanted::used_at_home;
 use super::{CommandError, CommandResult, Outcome, cannot};
-use crate::image::RegistryPath;
+use crate::image::{Digest, RegistryPath};
 use crate::output::{Page, Report, size};
 use crate::registry::{Collected, Collection, Effect, Maintenance as _, RepositoryPattern, RetentionRule};
 use crate::session::Session;
@@ -20,7 +23,7 @@ use crate::session::Session;
     after_help = "An image that has a tag is named, and so is one that was pulled by its digest. What an image that\n\
     stays consists of, and what is attached to it, stays with it. Pulls and pushes may go on meanwhile.\n\n\
     Examples:\n  $ tranship prune --dry-run\n  $ tranship prune\n  \
-    $ tranship prune --keep 5 --keep-younger-than 24h"
+    $ tranship prune --keep 5 --keep-younger-than 24h --used-by app.yaml"
 )]
 pub(crate) struct PruneArgs {
     /// Remove tags too: in every repository all but the N that moved last
@@ -30,6 +33,13 @@ pub(crate) struct PruneArgs {
     /// Remove nothing that is younger, named or not, e.g. 24h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     keep_younger_than: Option<Duration>,
+
+    /// Keep the images that this spec names, whatever else is said; `-` is standard input (repeatable)
+    #[arg(long, value_name = "SPEC")]
+    used_by: Vec<PathBuf>,
+
+    #[command(flatten)]
+    kind: KindFlag,
 
     /// Keep what was pushed or asked for so lately, though nothing names it yet [default: 24h where the store is
     /// served, else what running pulls and pushes need]
@@ -55,13 +65,14 @@ fn grace(text: &str) -> Result<Duration, String> {
 /// The home cannot be read or changed, or is a registry that does not do this.
 pub(super) async fn run(args: PruneArgs, session: &Session) -> CommandResult {
     let doing = "prune";
+    let used = used_at_home(&args.used_by, args.kind.kind, &args.registry.access(), session).await?;
     let home = session.config().map_err(cannot(doing))?.settings.home_registry.clone();
     let collected = if let Some(home) = &home {
-        of_registry(home, &args, session).await?
+        of_registry(home, &args, used, session).await?
     } else {
         let store = session.store().map_err(cannot(doing))?;
         let served = || if store.is_served() { Collection::GRACE } else { Duration::ZERO };
-        let collection = args.collection(None, args.grace.unwrap_or_else(served));
+        let collection = args.collection(None, args.grace.unwrap_or_else(served), used);
         store.collect(&collection).await.map_err(cannot(doing))?
     };
     for repository in &collected.unreadable {
@@ -73,21 +84,31 @@ pub(super) async fn run(args: PruneArgs, session: &Session) -> CommandResult {
 }
 
 impl PruneArgs {
-    fn collection(&self, repositories: Option<RepositoryPattern>, grace: Duration) -> Collection {
+    fn collection(
+        &self,
+        repositories: Option<RepositoryPattern>,
+        grace: Duration,
+        used: BTreeSet<Digest>,
+    ) -> Collection {
         let (keep, keep_younger_than) = (self.keep, self.keep_younger_than);
         let rule = RetentionRule { repositories, keep, keep_younger_than, ..RetentionRule::unnamed() };
         let effect = if self.dry_run { Effect::Told } else { Effect::Done };
-        Collection { rules: vec![rule], used: BTreeSet::new(), grace, effect }
+        Collection { rules: vec![rule], used, grace, effect }
     }
 }
 
-async fn of_registry(home: &RegistryPath, args: &PruneArgs, session: &Session) -> Result<Collected, CommandError> {
+async fn of_registry(
+    home: &RegistryPath,
+    args: &PruneArgs,
+    used: BTreeSet<Digest>,
+    session: &Session,
+) -> Result<Collected, CommandError> {
     let doing = || format!("prune the home registry `{home}`");
     let client = session.client(&home.registry, None, &args.registry.access()).await.map_err(cannot(doing()))?;
     let below = home.path.as_ref().map(|path| RepositoryPattern::new(&format!("{path}/**")));
     let below = below.transpose().map_err(|error| CommandError::usage(format!("cannot {}: {error}", doing())))?;
     // How long is waited for pushes is the server's to say.
-    let collection = args.collection(below, args.grace.unwrap_or_default());
+    let collection = args.collection(below, args.grace.unwrap_or_default(), used);
     let collected = client.collect(&collection).await.map_err(cannot(doing()))?;
     collected.ok_or_else(|| {
         CommandError::usage(format!("cannot {}: it is no registry of tranship's", doing()))

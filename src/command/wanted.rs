@@ -1,12 +1,13 @@
 //! The images that sites are to have: from specs and by name, with the one name that each has at every site.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::specs::{Images, KindFlag, read_all, tell_notes};
 use super::{CommandError, cannot};
+use crate::application::Kind;
 use crate::failure::FailureKind;
 use crate::image::{Digest, ImageReference, Location, RegistryPath, RepositoryName, Selector, StoreSelector, Tag};
 use crate::session::{Access, Session, SessionError};
@@ -142,6 +143,31 @@ pub(super) struct Found {
 pub(super) fn tag_of(digest: &Digest) -> Tag {
     // Twelve digits are a tag.
     format!("digest-{}", digest.short()).parse().unwrap_or_else(|_| Tag::latest())
+}
+
+/// The digests that the images of specs have at home. One that is not there has none to be kept.
+///
+/// # Errors
+/// A spec cannot be read, it cannot be told of every image what it is, or the home cannot be asked.
+pub(super) async fn used_at_home(
+    files: &[PathBuf],
+    kind: Option<Kind>,
+    access: &Access,
+    session: &Session,
+) -> Result<BTreeSet<Digest>, CommandError> {
+    let mut used = BTreeSet::new();
+    let Images { named, mut failures, .. } = Images::of(&read_all(files, kind)?, session)?;
+    if let Some(error) = failures.pop() {
+        return Err(error.with_hint("nothing is removed while it is not known of every image what it is"));
+    }
+    for image in named {
+        let doing = || format!("find `{}` at home", image.reference);
+        let home = session.at_home(&image.reference).map_err(cannot(doing()))?;
+        let source = session.source(&home, access).await.map_err(cannot(doing()))?;
+        let found = source.registry.resolve(&source.repository, &source.selector).await.map_err(cannot(doing()))?;
+        used.extend(found.map(|found| found.digest));
+    }
+    Ok(used)
 }
 
 /// What is needed of every repository, by the name that sites have for it.
