@@ -41,9 +41,9 @@ impl Caged {
             vec!["copy".to_owned(), format!("oci-archive:{path}"), "oci:out".to_owned()],
         ] {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            self.judge(&run_once(&self.program, &words), code, part);
+            judge(&run_once(&self.program, &words), code, part);
         }
-        self.judge(&self.program.invoke(&["load", "-", "--to", "app:v1"]).stdin(archive).run(), code, part);
+        judge(&self.program.invoke(&["load", "-", "--to", "app:v1"]).stdin(archive).run(), code, part);
         let after = listing(self.program.home());
         let new: Vec<&String> = after.iter().filter(|name| !before.contains(name)).collect();
         assert!(
@@ -56,14 +56,15 @@ impl Caged {
         }
         assert_eq!(self.program.run(&["images", "-q"]).success().stdout, "", "nothing is kept");
     }
+}
 
-    #[track_caller]
-    fn judge(&self, output: &Output, code: i32, part: &str) {
-        assert_eq!(output.code, Some(code), "{part}: {}", output.shown());
-        assert!(output.stderr.contains(part), "`{part}` is not said: {}", output.shown());
-        assert!(!output.stderr.contains('\u{1b}') && !output.stderr.contains("panicked"), "{}", output.shown());
-        assert!(output.peak < MEMORY, "{} bytes of memory: {}", output.peak, output.shown());
-    }
+/// Asserts how a run failed, and that it took little and did nothing else.
+#[track_caller]
+fn judge(output: &Output, code: i32, part: &str) {
+    assert_eq!(output.code, Some(code), "{part}: {}", output.shown());
+    assert!(output.stderr.contains(part), "`{part}` is not said: {}", output.shown());
+    assert!(!output.stderr.contains('\u{1b}') && !output.stderr.contains("panicked"), "{}", output.shown());
+    assert!(output.peak < MEMORY, "{} bytes of memory: {}", output.peak, output.shown());
 }
 
 fn listing(root: &Path) -> Vec<String> {
