@@ -2,6 +2,7 @@
 //! skopeo as the judge of what is written, and as the author of what is read.
 
 mod docker;
+mod podman;
 mod saving;
 
 use std::io::Write as _;

@@ -7,12 +7,13 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 /// The parts, and the Debian package that each is in.
-pub(crate) const PARTS: [(&str, &str); 12] = [
+pub(crate) const PARTS: [(&str, &str); 13] = [
     ("docker-registry", "docker-registry"),
     ("debootstrap", "debootstrap"),
     ("htpasswd", "apache2-utils"),
     ("skopeo", "skopeo"),
     ("umoci", "umoci"),
+    ("podman", "podman"),
     ("gnome-keyring-daemon", "gnome-keyring"),
     ("secret-tool", "libsecret-tools"),
     ("dbus-run-session", "dbus"),
