@@ -90,6 +90,8 @@ impl Rules {
     pub(super) fn may_all(&self, who: &Identity, scope: &Scope) -> bool {
         match (&*scope.resource, &*scope.name) {
             ("registry", "catalog") => self.may_somewhere(who, Permission::Pull),
+            // What nothing names can be in any repository.
+            ("registry", "upkeep") => self.may_everywhere(who, Permission::Delete),
             ("repository", name) => name.parse::<RepositoryName>().is_ok_and(|repository| {
                 let one = |what| self.may(who, what, &repository);
                 scope.actions.iter().all(|action| match action {
