@@ -4,7 +4,6 @@
 //! do the work, and hands its report to the console. It builds no client and prints nothing itself.
 
 mod app;
-mod bundle;
 mod append;
 #[cfg(unix)]
 mod artifact;
@@ -13,13 +12,14 @@ mod attach;
 #[cfg(unix)]
 mod attached;
 mod blob;
+mod bundle;
 mod check;
 mod completions;
 mod config;
 mod copy;
 mod delete;
-mod distribute;
 mod diff;
+mod distribute;
 mod document;
 mod error;
 mod export;
@@ -41,9 +41,9 @@ mod logout;
 mod making;
 mod man;
 mod moving;
-mod prune;
 mod mutate;
 mod picked;
+mod prune;
 mod pull;
 mod push;
 mod registry;

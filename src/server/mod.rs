@@ -29,8 +29,8 @@ mod settings;
 mod signer;
 mod tokens;
 mod upkeep;
-mod upstream;
 mod uploads;
+mod upstream;
 mod users;
 
 use std::sync::Arc;
@@ -59,8 +59,8 @@ use notify::{Notifier, Sender};
 pub use settings::{Deletes, ServerSettings, Web};
 pub use signer::{Signer, SignerError};
 pub use upkeep::{Upkeep, UpkeepFigures, UpkeepSettings};
-pub use upstream::{AutomaticPull, Upstream, Upstreams};
 use uploads::Uploads;
+pub use upstream::{AutomaticPull, Upstream, Upstreams};
 pub use users::{NewUserError, UsersError, password_line};
 
 /// A request behind its route: who sent it, its head, and its body.

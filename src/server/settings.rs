@@ -61,8 +61,18 @@ impl Server {
     /// A server by these settings. Runs within the runtime, on which it tells webhooks.
     #[must_use]
     pub fn new(settings: ServerSettings) -> Self {
-        let ServerSettings { host, access, immutable_tags, deletes, web, log, webhooks, limits, upkeep, automatic_pull } =
-            settings;
+        let ServerSettings {
+            host,
+            access,
+            immutable_tags,
+            deletes,
+            web,
+            log,
+            webhooks,
+            limits,
+            upkeep,
+            automatic_pull,
+        } = settings;
         let metrics = Arc::new(Metrics::new());
         Self {
             upkeep: Arc::new(Upkeep::new(Arc::clone(&host), upkeep)),

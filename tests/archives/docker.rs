@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::tarball::{Tar, blob_name, docker_list};
 use crate::support::content::{gzip, noise, sha256, tar};
 use crate::support::images::{Content, OCI_INDEX, image};
 use crate::support::program::Program;
+use crate::support::tarball::{Tar, blob_name, docker_list};
 
 /// Layers that are not compressed, and the config that names them.
 fn plain(seed: u64) -> (Vec<Vec<u8>>, Vec<u8>) {

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{member, system_tar, with_images};
-use crate::support::tarball::Tar;
 use crate::support::images::{bulk, image};
 use crate::support::program::Program;
 use crate::support::push::Registry;
 use crate::support::skopeo::Skopeo;
+use crate::support::tarball::Tar;
 
 #[test]
 fn several_images_are_one_archive_that_everybody_reads() {

@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::run_once;
-use crate::support::tarball::{Tar, blob_name, docker_list};
 use crate::support::images::{Content, Image, OCI_MANIFEST, image};
 use crate::support::program::{Output, Program};
+use crate::support::tarball::{Tar, blob_name, docker_list};
 
 /// What a run may take of memory, whatever an archive says.
 const MEMORY: u64 = 64 << 20;

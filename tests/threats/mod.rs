@@ -4,8 +4,8 @@
 //! 127.0.0.2 or goes by another name, and records what it gets. A secret is known by its text: wherever that turns
 //! up but at its own registry, a test fails.
 
-mod artifacts;
 mod archives;
+mod artifacts;
 mod bombs;
 mod bounds;
 mod bytes;
