@@ -5,7 +5,8 @@
 //! Words come in at `cli`, become typed values at the edge, and flow one way:
 //!
 //! ```text
-//! words ─ cli ─ command ─ transfer ─ registry (the contract) ─ client · store · archive ─ wire
+//! words ─ cli ─ command ─ transfer ─ registry (the contract) ─ client · store · bucket · archive ─ wire
+//!                 ├─ mirror · application · sites · streams ─ transfer
 //!                 ├─ server ─ the same contract, handed out
 //!                 └──────────────── a Report flows back ────────────► output ─ terminal
 //! ```
@@ -15,17 +16,13 @@
 //! * [`registry`] the contract that everything which keeps images implements · [`wire`] its protocol as text
 //! * [`credentials`] vaults, and which secret is for which repository · [`config`] the configuration document
 //! * [`outbound`] the one place that dials · [`client`] a registry over HTTP
-//! * [`blobs`] content in files by digest · [`store`] images on this computer · `bucket` the same in object storage · [`archive`] image layouts
-//! * [`blobs`] content in files by digest · [`store`] images on this computer · [`archive`] image layouts
-//! * [`layer`] the file systems inside layers · [`filesystem`] that of an image · [`draft`] images that are being made
-//! * [`blobs`] content in files by digest · [`store`] images on this computer
+//! * [`blobs`] content in files by digest · [`store`] images on this computer · `bucket` the same in object storage
 //! * [`archive`] layouts, archives as docker and others write them, plain directories
 //! * [`transfer`] moving images: plan, then run · [`server`] the embedded registry
-//! * [`blobs`] content in files by digest · [`store`] images on this computer · [`archive`] image layouts
-//! * [`transfer`] moving images: plan, then run · [`mirror`] keeping repositories the same by rules
-//! * [`server`] the embedded registry
-//! * [`application`] which images a spec names, and the same file with them pinned
-//! * [`sites`] which registry near where containers run holds what
+//! * [`layer`] the file systems inside layers · [`filesystem`] that of an image · [`draft`] images that are being made
+//! * [`mirror`] keeping repositories the same by rules, and bundles for networks without a way in
+//! * [`application`] which images a spec names, and the same file with them pinned · [`sites`] which registry near where
+//!   containers run holds what · [`streams`] histories of what tags point at, and what a change sets off
 //! * [`output`] everything that is shown · [`session`] concrete things from the configuration
 //! * [`command`] one file a command · [`cli`] words in, an exit code out
 //!
