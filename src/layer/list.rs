@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use super::budget::Budget;
 use super::replay::{Sink, Special};
 use super::sparse::read_whole;
 use super::{Attributes, Content, LayerError, MemberPath};
@@ -15,6 +16,7 @@ const MAX_HOLES: u64 = 1 << 36;
 #[derive(Debug, Default)]
 pub struct Listing {
     entries: BTreeMap<MemberPath, Entry>,
+    budget: Budget,
 }
 
 /// One name.
@@ -109,15 +111,17 @@ impl Listing {
         self.entries.is_empty()
     }
 
-    fn put(&mut self, path: &MemberPath, attributes: &Attributes, what: What) {
+    fn put(&mut self, path: &MemberPath, attributes: &Attributes, what: What) -> Result<(), LayerError> {
+        self.budget.take(path.as_bytes().len() + attributes.weight() + size_of::<Digest>())?;
         self.entries.insert(path.clone(), Entry { what, attributes: attributes.clone() });
+        Ok(())
     }
 }
 
 impl Sink for Listing {
     fn directory(&mut self, path: &MemberPath, attributes: Option<&Attributes>) -> Result<(), LayerError> {
         if let Some(attributes) = attributes {
-            self.put(path, attributes, What::Directory);
+            self.put(path, attributes, What::Directory)?;
         }
         Ok(())
     }
@@ -136,24 +140,21 @@ impl Sink for Listing {
         let mut hasher = Hasher::new(Algorithm::Sha256);
         let taken = read_whole(stored, size, content.sparse.as_ref(), |piece| hasher.update(piece));
         taken.map_err(LayerError::Read)?;
-        self.put(path, attributes, What::File { size, digest: hasher.finish() });
-        Ok(())
+        self.put(path, attributes, What::File { size, digest: hasher.finish() })
     }
 
     fn symlink(&mut self, path: &MemberPath, attributes: &Attributes, target: &[u8]) -> Result<(), LayerError> {
-        self.put(path, attributes, What::Symlink(target.into()));
-        Ok(())
+        self.put(path, attributes, What::Symlink(target.into()))
     }
 
     fn special(&mut self, path: &MemberPath, attributes: &Attributes, special: Special) -> Result<(), LayerError> {
-        self.put(path, attributes, What::Special(special));
-        Ok(())
+        self.put(path, attributes, What::Special(special))
     }
 
     fn link(&mut self, path: &MemberPath, _: &Attributes, target: &MemberPath) -> Result<(), LayerError> {
-        if let Some(entry) = self.entries.get(target).cloned() {
-            self.entries.insert(path.clone(), entry);
+        match self.entries.get(target).cloned() {
+            Some(Entry { what, attributes }) => self.put(path, &attributes, what),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

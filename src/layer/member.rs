@@ -73,6 +73,14 @@ pub struct Attributes {
     pub extended: Vec<ExtendedAttribute>,
 }
 
+impl Attributes {
+    /// About how many bytes of memory they take.
+    pub(super) fn weight(&self) -> usize {
+        let extended = self.extended.iter().map(|(name, value)| name.len() + value.len() + 32);
+        size_of::<Self>() + extended.sum::<usize>()
+    }
+}
+
 /// Name and value of an extended attribute.
 pub type ExtendedAttribute = (Box<[u8]>, Box<[u8]>);
 

@@ -8,6 +8,7 @@
 //!
 //! Everything is synchronous and belongs on threads that may block. Nothing here knows where layers come from.
 
+mod budget;
 #[cfg(unix)]
 mod directory;
 mod error;

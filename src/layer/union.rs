@@ -7,11 +7,10 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use super::budget::Budget;
 use super::names::{self, Node};
 use super::{Attributes, Kind, LayerError, Member, MemberPath, Problem};
 
-/// The most names that one file system may have.
-const MAX_NAMES: usize = 8_000_000;
 /// How names of whiteouts begin, and that of the mark that hides all that lower layers have in a directory.
 pub(super) const WHITEOUT: &[u8] = b".wh.";
 pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
@@ -27,10 +26,22 @@ pub struct Spot {
     pub member: u32,
 }
 
+impl What {
+    /// About how many bytes of memory it takes beside its name.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Directory(Some(attributes)) => attributes.weight(),
+            Self::Symlink(_, target) => target.len(),
+            Self::Directory(None) | Self::Other(_) => 0,
+        }
+    }
+}
+
 /// The names of several layers over each other.
 #[derive(Debug, Default)]
 pub struct Union {
     names: BTreeMap<Box<[u8]>, Name>,
+    budget: Budget,
     root: Option<Attributes>,
     layer: u32,
     members: u32,
@@ -84,7 +95,7 @@ impl Union {
         if own.starts_with(WHITEOUT) {
             return self.hide(&parent, own).map_err(refused);
         }
-        let parent = self.directory(&parent).map_err(refused)?;
+        let parent = self.directory(&parent, &path)?;
         let there = parent.join(own);
         let what = match kind {
             Kind::Directory => {
@@ -108,11 +119,18 @@ impl Union {
     }
 
     fn put(&mut self, path: &MemberPath, what: What) -> Result<(), LayerError> {
-        if self.names.len() >= MAX_NAMES {
-            return Err(LayerError::Bounds("8,000,000 names in one file system"));
+        self.budget.take(path.as_bytes().len() + what.weight())?;
+        let name = Name { layer: self.layer, what };
+        if let Some(old) = self.names.insert(path.as_bytes().into(), name) {
+            self.budget.give(path.as_bytes().len() + old.what.weight());
         }
-        self.names.insert(path.as_bytes().into(), Name { layer: self.layer, what });
         Ok(())
+    }
+
+    fn take_away(&mut self, path: &[u8]) {
+        if let Some(old) = self.names.remove(path) {
+            self.budget.give(path.len() + old.what.weight());
+        }
     }
 
     /// What a hard link to `target` stands for.
@@ -150,7 +168,7 @@ impl Union {
         self.remove_beneath(path, before);
         // What this layer put into a directory needs it.
         if self.names.get(path.as_bytes()).is_some_and(|name| name.layer < before) && !self.holds_any(path) {
-            self.names.remove(path.as_bytes());
+            self.take_away(path.as_bytes());
         }
     }
 
@@ -165,21 +183,21 @@ impl Union {
         // From the bottom up, so that a directory goes only where nothing of the layer itself is left in it.
         while let Some(path) = old.pop() {
             if !self.holds_any(&MemberPath::of_checked(path.clone())) {
-                self.names.remove(&path);
+                self.take_away(&path);
             }
         }
     }
 
     /// The real name of a directory that something is put into; what is missing of it is made.
-    fn directory(&mut self, path: &MemberPath) -> Result<MemberPath, Problem> {
-        let real = names::resolve(path, |path| self.node(path))?;
-        let missing: Vec<MemberPath> = real.ancestors().chain([real.clone()]).filter(|path| !path.is_root()).collect();
-        for ancestor in missing {
-            let layer = self.layer;
-            let name = self.names.entry(ancestor.as_bytes().into());
-            let name = name.or_insert(Name { layer, what: What::Directory(None) });
-            if !matches!(name.what, What::Directory(_)) {
-                return Err(Problem::NoDirectory(ancestor.shown().into_owned()));
+    fn directory(&mut self, path: &MemberPath, member: &MemberPath) -> Result<MemberPath, LayerError> {
+        let refused = |problem| LayerError::member(member.as_bytes(), problem);
+        let real = names::resolve(path, |path| self.node(path)).map_err(refused)?;
+        let parts: Vec<MemberPath> = real.ancestors().chain([real.clone()]).filter(|path| !path.is_root()).collect();
+        for part in parts {
+            match self.names.get(part.as_bytes()).map(|name| &name.what) {
+                Some(What::Directory(_)) => {}
+                Some(_) => return Err(refused(Problem::NoDirectory(part.shown().into_owned()))),
+                None => self.put(&part, What::Directory(None))?,
             }
         }
         Ok(real)

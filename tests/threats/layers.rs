@@ -293,6 +293,18 @@ fn s22_a_file_of_nothing_but_holes_costs_nothing() {
     assert!(std::fs::metadata(cage.program.path("all.tar")).unwrap().len() < 1 << 16);
 }
 
+#[test]
+fn s22_names_that_would_fill_memory_are_refused() {
+    let cage = Cage::new();
+    let deep = "a/".repeat(2000);
+    let names = |archive: Archive, number: usize| {
+        archive.records(&[("path", format!("{number}/{deep}x").as_bytes())]).file("x", b"")
+    };
+    let many = (0..200).fold(archive(), names);
+    let run = cage.run(&image_of_archives([many.finish()])).code(6).says("256 MiB of names");
+    assert!(run.peak < 500 << 20, "{} bytes", run.peak);
+}
+
 /// An archive of one file of zeros, packed very small.
 fn zeros(size: u64) -> Vec<u8> {
     let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
