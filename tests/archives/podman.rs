@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::archive::Tar;
 use crate::support::images::{Image, image};
 use crate::support::program::Program;
+use crate::support::tarball::Tar;
 
 /// podman with a store of its own in the program's home.
 fn podman(program: &Program, words: &[&str]) -> String {
