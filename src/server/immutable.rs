@@ -40,7 +40,7 @@ impl Server {
     ) -> Result<(), Refusal> {
         let (fixed, free): (Vec<Tag>, Vec<Tag>) =
             tags.iter().cloned().partition(|tag| self.immutable.is(repository, tag));
-        let _changing = self.immutable.changes.read().await;
+        let _changing = if fixed.is_empty() { None } else { Some(self.immutable.changes.read().await) };
         // All are looked at before one is made, so that what is refused mostly changes nothing.
         let mut new = Vec::new();
         for tag in fixed {
@@ -71,7 +71,8 @@ impl Server {
             Selector::Tag(tag) if self.immutable.is(repository, tag) => return Err(stays(repository, tag)),
             Selector::Tag(tag) => self.host.remove_tag(repository, tag).await,
             Selector::Digest(digest) => {
-                let _changing = self.immutable.changes.write().await;
+                let some = !self.immutable.patterns.is_empty();
+                let _changing = if some { Some(self.immutable.changes.write().await) } else { None };
                 if let Some(tag) = self.fixed_tag_of(repository, digest).await? {
                     return Err(stays(repository, &tag));
                 }
