@@ -94,6 +94,7 @@ fn all_tags_of_a_repository_are_imported_as_far_as_they_are_asked_for() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the messages stand here as they are shown")]
 fn what_cannot_be_imported_is_said() {
     let one = image().build();
     let (registry, program) = imported(&one);

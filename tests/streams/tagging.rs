@@ -32,6 +32,7 @@ fn a_tag_gets_the_image_that_its_source_has_and_an_alias_follows_it() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the messages stand here as they are shown")]
 fn what_a_source_means_can_be_seen_and_said() {
     let one = image().build();
     let (registry, program) = imported(&one);
