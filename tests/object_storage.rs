@@ -180,3 +180,13 @@ fn a_secret_opens_the_storage_and_what_cannot_be_opened_is_named_with_what_to_do
     let nobody = ["serve", "--storage", "s3://absent", "--storage-endpoint", "http://127.0.0.1:9"];
     stranger.run(&nobody).code(5).says("s3://absent").says("see whether the storage answers");
 }
+
+#[test]
+fn automatic_pull_into_a_bucket_is_refused() {
+    needs!("moto_server");
+    let (bucket, mut program) = (Bucket::new(), Program::new());
+    let_in(&mut program);
+    let flags = bucket.flags();
+    let words: Vec<&str> = ["serve", "--upstream"].into_iter().chain(flags.iter().map(String::as_str)).collect();
+    program.run(&words).code(2).says("a bucket does not keep what automatic pull brings").says("--storage file:DIR");
+}

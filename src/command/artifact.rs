@@ -23,8 +23,8 @@ pub(super) const UNKNOWN_TYPE: &str = "application/vnd.unknown.artifact.v1";
 )]
 pub(crate) enum ArtifactCommand {
     /// Put files into a registry under one name
-    #[command(after_help = "Example:\n  $ tranship artifact push registry.example.com/models/small:1 model.onnx \
-        README.md:text/markdown --artifact-type application/vnd.example.model")]
+    #[command(after_help = "Example:\n  $ tranship artifact push localhost:5000/models/small:1 model.onnx \
+        README.md:text/markdown")]
     Push(PushArgs),
     /// Fetch the files of an artifact
     #[command(after_help = "Example:\n  $ tranship artifact pull registry.example.com/models/small:1 models")]

@@ -12,8 +12,9 @@ use crate::transfer::Destination;
 
 /// Flags of `attach`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  $ tranship attach registry.example.com/app:1.4 sbom.json:application/spdx+json \
-    --artifact-type application/spdx+json")]
+#[command(
+    after_help = "Example:\n  $ tranship attach localhost:5000/app:1 sbom.json --artifact-type application/spdx+json"
+)]
 pub(crate) struct AttachArgs {
     /// The image
     #[arg(value_name = "IMAGE")]

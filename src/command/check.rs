@@ -25,7 +25,8 @@ const MAX_DEPTH: usize = 8;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  $ tranship check registry.example.com/app:1.4\n  \
     $ tranship check store:app:1.4 oci:images:app -o json\n\n\
-    Every digest, every size, and the digest of every unpacked layer are compared. What is wrong ends in exit code 6.")]
+    Every digest, every size, and the digest of every unpacked layer are compared. What is wrong\n\
+    ends in exit code 6.")]
 pub(crate) struct CheckArgs {
     /// The images
     #[arg(value_name = "IMAGE", required = true)]

@@ -19,7 +19,7 @@ use crate::transfer::Clobber;
     oci-archive:FILE[:NAME]          an image of such a layout in one tar\n  \
     docker-archive:FILE[:REFERENCE]  an image in a tar as docker saves it\n  \
     dir:DIR                          one image in a plain directory, as skopeo writes it\n  \
-    - in place of FILE is standard input or output; gzip and zstd are read; :@N is image N of an archive.\n\n\
+    - in place of FILE is standard input or output; gzip and zstd are read; :@N is image N of it.\n\n\
     Examples:\n  $ tranship copy docker.io/library/alpine:3.20 registry.example.com/os/alpine:3.20\n  \
     $ tranship copy registry.example.com/app:1.4 oci:images:app --platform linux/arm64\n  \
     $ tranship copy store:app:1.4 a.example.com/app:1.4 b.example.com/app:1.4 --dry-run")]

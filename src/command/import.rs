@@ -17,7 +17,7 @@ use crate::session::{Session, SessionError};
 #[command(after_help = "Examples:\n  $ tranship import rootfs.tar.xz debian:mine --change 'CMD [\"bash\"]'\n  \
     $ docker export web | tranship import - registry.example.com/web:saved --message 'after the fix'\n  \
     $ tranship import rootfs/ oci:images:base --image-platform linux/arm64\n\n\
-    FILE is a tar archive, plain or packed with gzip, zstd, xz or bzip2, a directory, or - for standard input.\n\
+    FILE is a tar archive, plain or packed with gzip, zstd, xz or bzip2, a directory, or - for\nstandard input.\n\
     REF without a kind of place is a name at home, from where `tranship push` sends it on.")]
 pub(crate) struct ImportArgs {
     /// The root file system

@@ -14,12 +14,14 @@ use crate::transfer::Source;
 
 /// The commands of `index`.
 #[derive(Subcommand, Debug)]
-#[command(after_help = "Example:\n  $ tranship index create registry.example.com/app:1 \
-    registry.example.com/app:1-amd64 registry.example.com/app:1-arm64")]
+#[command(
+    after_help = "Example:\n  $ tranship index create localhost:5000/app:1 localhost:5000/app:1-amd64 oci:built/arm64"
+)]
 pub(crate) enum IndexCommand {
     /// Make an index of images
-    #[command(after_help = "Example:\n  $ tranship index create registry.example.com/app:1 \
-        registry.example.com/app:1-amd64 oci:built/arm64")]
+    #[command(
+        after_help = "Example:\n  $ tranship index create localhost:5000/app:1 localhost:5000/app:1-amd64 oci:built/arm64"
+    )]
     Create(CreateArgs),
     /// Add images to an index, in the place of those for the same platform
     #[command(after_help = "Example:\n  $ tranship index add registry.example.com/app:1 oci:built/riscv64")]
@@ -28,8 +30,9 @@ pub(crate) enum IndexCommand {
     #[command(after_help = "Example:\n  $ tranship index remove registry.example.com/app:1 linux/s390x")]
     Remove(RemoveArgs),
     /// Set notes on an index, or on one of its entries
-    #[command(after_help = "Example:\n  $ tranship index annotate registry.example.com/app:1 \
-        org.opencontainers.image.version=1 --entry linux/arm64")]
+    #[command(
+        after_help = "Example:\n  $ tranship index annotate localhost:5000/app:1 org.opencontainers.image.version=1"
+    )]
     Annotate(AnnotateArgs),
 }
 

@@ -22,7 +22,7 @@ use layers::{LayerFlags, Means, Stack};
 #[command(
     after_help = "Examples:\n  $ tranship mutate registry.example.com/app:1 --to registry.example.com/app:1-debug \
     --env LOG=debug\n  $ tranship mutate store:app:1 --to store:app:1-small --squash --compress zstd:19\n  \
-    $ tranship mutate registry.example.com/app:1 --to registry.example.com/app:1 --rebase alpine:3.19 alpine:3.20\n\n\
+    $ tranship mutate localhost:5000/app:1 --to store:app:2 --rebase alpine:3.19 alpine:3.20\n\n\
     Of an index, every image is changed, unless --platform picks one."
 )]
 pub(crate) struct MutateArgs {

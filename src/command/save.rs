@@ -13,9 +13,10 @@ use crate::transfer::{Clobber, Destination, Source};
 
 /// Flags of `save`.
 #[derive(Args, Debug)]
-#[command(after_help = "The archive holds docker's manifest.json and an OCI image layout, so that `docker load` \
-    (of any version),\n`podman load`, skopeo and `tranship load` take it. An image is taken from the store where it is \
-    there, else from\nits registry; docker://IMAGE means the registry. FILE `-` is standard output.\n\n\
+#[command(after_help = "The archive holds docker's manifest.json and an OCI image layout, so that `docker load`\n\
+    (of any version), `podman load`, skopeo and `tranship load` take it. An image is taken from\n\
+    the store where it is there, else from its registry; docker://IMAGE means the registry.\n\
+    FILE `-` is standard output.\n\n\
     Examples:\n  $ tranship save app.tar registry.example.com/app:1.4 docker.io/library/redis:7\n  \
     $ tranship save - store:app:1.4 | docker load\n  \
     $ tranship save arm.tar registry.example.com/app:1.4 --platform linux/arm64")]

@@ -3,7 +3,7 @@
 //! The numbers name methods, kinds of routes and statuses, and no repository and no user. They are shown to whoever
 //! may read every repository: with `--anonymous pull` to everybody, else to users with their password.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -32,6 +32,17 @@ struct RouteLabel {
     route: &'static str,
 }
 
+/// What is counted of the upkeep, in the order of [`Server::metrics`].
+const UPKEEP: [(&str, &str); 7] = [
+    ("collections", "How often what nothing needs was collected"),
+    ("upkeep_failures", "How often something of the upkeep failed"),
+    ("collected_manifests", "Manifests that were collected"),
+    ("collected_blobs", "Pieces of content that were collected"),
+    ("collected_bytes", "Bytes of the content that was collected"),
+    ("abandoned_uploads", "Uploads that were given up"),
+    ("damaged_blobs", "Pieces of content that were found damaged"),
+];
+
 /// What is counted.
 pub(super) struct Metrics {
     registry: Registry,
@@ -48,6 +59,8 @@ pub(super) struct Metrics {
     /// Notifications that are on their way.
     waiting: Gauge<i64>,
     storage: Gauge<i64, std::sync::atomic::AtomicI64>,
+    upkeep: [Counter; UPKEEP.len()],
+    kept: Gauge,
 }
 
 /// A request that came to its end.
@@ -71,7 +84,8 @@ impl Metrics {
         let requests = Family::<Labels, Counter>::default();
         let durations = Family::<RouteLabel, Histogram>::new_with_constructor(histogram);
         let [received, sent, told, lost] = std::array::from_fn(|_| Counter::<u64, AtomicU64>::default());
-        let [connections, uploads, waiting, storage] = std::array::from_fn(|_| Gauge::default());
+        let [connections, uploads, waiting, storage, kept] = std::array::from_fn(|_| Gauge::default());
+        let upkeep: [Counter; UPKEEP.len()] = std::array::from_fn(|_| Counter::default());
         registry.register("requests", "Requests that were answered", requests.clone());
         registry.register_with_unit("request", "How long requests took", Unit::Seconds, durations.clone());
         registry.register_with_unit("received", "Bytes of bodies that came", Unit::Bytes, received.clone());
@@ -82,7 +96,25 @@ impl Metrics {
         registry.register("notifications_lost", "Notifications that no webhook will hear of", lost.clone());
         registry.register("notifications_waiting", "Notifications on their way", waiting.clone());
         registry.register("storage_up", "Whether the storage could be read when it was looked at", storage.clone());
-        Self { registry, requests, durations, received, sent, connections, uploads, told, lost, waiting, storage }
+        for ((name, help), counter) in UPKEEP.iter().zip(&upkeep) {
+            registry.register(*name, *help, counter.clone());
+        }
+        registry.register_with_unit("kept", "What is kept, when it was last looked", Unit::Bytes, kept.clone());
+        Self {
+            registry,
+            requests,
+            durations,
+            received,
+            sent,
+            connections,
+            uploads,
+            told,
+            lost,
+            waiting,
+            storage,
+            upkeep,
+            kept,
+        }
     }
 
     /// Counts a request.
@@ -110,6 +142,20 @@ impl Server {
         metrics.uploads.set(number(self.uploads.count()));
         metrics.waiting.set(number(self.notifier.waiting()));
         metrics.storage.set(i64::from(self.is_working(crate::registry::Working::Reading).await));
+        let done = self.upkeep.figures();
+        let counts = [
+            done.collections,
+            done.failures,
+            done.manifests,
+            done.blobs,
+            done.bytes,
+            done.abandoned_uploads,
+            done.damaged,
+        ];
+        for (counter, count) in metrics.upkeep.iter().zip(counts) {
+            counter.inner().store(count, Ordering::Relaxed);
+        }
+        metrics.kept.set(i64::try_from(done.usage.bytes()).unwrap_or(i64::MAX));
         let mut text = String::new();
         if encode(&mut text, &metrics.registry).is_err() {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();

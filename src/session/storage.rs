@@ -7,7 +7,7 @@ use crate::credentials::{DataError, SecretPath, VaultError};
 use crate::failure::{Failure, FailureKind};
 use crate::files::LocalDisk;
 use crate::image::{BucketAddress, Storage};
-use crate::registry::Host;
+use crate::registry::{Follower, Host};
 use crate::store::{ServedStore, Store};
 
 /// Where what is served is kept, and how that is reached.
@@ -69,6 +69,8 @@ impl Failure for StorageError {
 pub struct Hosted {
     /// Where it is kept.
     pub host: Arc<dyn Host>,
+    /// The same, where it can keep what automatic pull brings.
+    pub follower: Option<Arc<dyn Follower>>,
     /// The note that a store is served, for as long as this is held; a bucket needs none.
     pub served: Option<ServedStore>,
 }
@@ -83,11 +85,12 @@ impl Session {
             Storage::Local(None) => self.store()?,
             Storage::Local(Some(directory)) => Store::open(directory, Arc::new(LocalDisk))?,
             Storage::Bucket(address) => {
-                return Ok(Hosted { host: self.bucket(address, options).await?, served: None });
+                return Ok(Hosted { host: self.bucket(address, options).await?, follower: None, served: None });
             }
         };
         let served = Some(store.serve()?);
-        Ok(Hosted { host: Arc::new(store), served })
+        let follower: Arc<dyn Follower> = Arc::new(store.clone());
+        Ok(Hosted { host: Arc::new(store), follower: Some(follower), served })
     }
 
     #[cfg(feature = "object-storage")]

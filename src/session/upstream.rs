@@ -8,24 +8,28 @@ use async_trait::async_trait;
 use super::{Access, Session, SessionError};
 use crate::failure::Failure as _;
 use crate::image::{ImageReference, Location, RegistryAddress, RegistryPath, RepositoryName, Selector, Tag};
-use crate::registry::{Error, ErrorKind, Result};
+use crate::registry::{Error, ErrorKind, Follower, Result};
 use crate::server::{AutomaticPull, Upstream, Upstreams};
 
 /// The remote registries of the configuration as places that `serve` pulls from.
 struct RemoteRegistries(Session);
 
 impl Session {
-    /// Automatic pull from the remote registries into the store; a tag that came so is compared with its registry
+    /// Automatic pull from the remote registries into `host`; a tag that came so is compared with its registry
     /// once it is older than `fresh`.
     ///
     /// # Errors
-    /// The configuration or the store cannot be read.
-    pub fn automatic_pull(&self, fresh: Duration) -> std::result::Result<AutomaticPull, SessionError> {
+    /// The configuration cannot be read.
+    pub fn automatic_pull(
+        &self,
+        host: Arc<dyn Follower>,
+        fresh: Duration,
+    ) -> std::result::Result<AutomaticPull, SessionError> {
         // A session of its own, which lives as long as the server: the same configuration.
         let own = Self::open(self.options.clone(), self.console.clone())?;
         own.config()?;
         let spool = self.spool().to_owned();
-        Ok(AutomaticPull::new(Arc::new(self.store()?), Box::new(RemoteRegistries(own)), fresh, spool))
+        Ok(AutomaticPull::new(host, Box::new(RemoteRegistries(own)), fresh, spool))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The credentials of docker and podman: where their files are, their helpers, and their entries for repositories.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
 use base64::Engine as _;
@@ -117,7 +118,6 @@ fn an_entry_for_a_repository_counts_there_alone() {
     // Two credentials of one file in one run are two.
     registry.forget_requests();
     program.run(&["resolve", &name("team/app"), &name("app")]).code(7);
-    let mut shown: Vec<String> = users(&registry.requests()).into_iter().flatten().collect();
-    shown.dedup();
-    assert_eq!(shown, [USER, "other"]);
+    let shown: BTreeSet<String> = users(&registry.requests()).into_iter().flatten().collect();
+    assert_eq!(shown.into_iter().collect::<Vec<_>>(), [USER, "other"], "they are asked side by side");
 }

@@ -156,7 +156,7 @@ fn errors() {
     --- stderr
     error: cannot copy `sif:x`
       because: `sif:` is not a kind of place that is known here
-    hint: the kinds are `docker://`, `store:`, `oci:`, `oci-archive:`, `docker-archive:` and `dir:`; if an image of the name `sif` is meant, write `docker://sif:x`
+    hint: the kinds are `docker://`, `store:`, `oci:`, `oci-archive:`, `docker-archive:`, `dir:` and `stream:`; if an image of the name `sif` is meant, write `docker://sif:x`
     ");
 }
 

@@ -100,6 +100,8 @@ fn f37_an_error_of_the_disk_is_never_acknowledged() {
     let image = image().layers(&[100_000]).build();
     for when in 1..=6 {
         let program = Program::new();
+        // What is made at the first start is there, so that it is pushes which fail.
+        Served::of(&program).end("TERM");
         let inject = format!("inject=fsync:error=EIO:when={when}");
         // The tracer is no parent, so that the server is what ends.
         let traced = ["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", &inject];

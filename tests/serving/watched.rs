@@ -76,6 +76,23 @@ fn metrics_count_what_was_asked_and_name_nothing_of_it() {
 }
 
 #[test]
+fn what_upkeep_did_is_counted() {
+    let program = Program::new();
+    let served = Served::with(&program, &["--upkeep-every", "50ms"]);
+    let image = image().build();
+    served.registry().push("team/app", &image, &["v1"]);
+    let metrics = || String::from_utf8(served.registry().get("/metrics").body).unwrap();
+    eventually("it was collected, and looked what there is", || {
+        let text = metrics();
+        value(&text, "tranship_collections_total") >= 2 && value(&text, "tranship_kept_bytes") > 0
+    });
+    let text = metrics();
+    for name in ["upkeep_failures", "collected_blobs", "damaged_blobs", "abandoned_uploads"] {
+        assert_eq!(value(&text, &format!("tranship_{name}_total")), 0, "{name}");
+    }
+}
+
+#[test]
 fn every_request_leaves_one_line_that_holds_no_secret_and_nothing_that_acts() {
     for form in ["json", "logfmt"] {
         let program = Program::new();

@@ -77,6 +77,8 @@ fn watching_goes_on_until_a_signal_ends_it() {
     running.signal("TERM");
     let run = running.finish();
     assert_eq!(run.code, Some(143), "{}", run.shown());
-    assert_eq!(run.stdout.matches("trigger note of app:prod").count(), 2, "{}", run.stdout);
+    // It acts before it says so, and may have been ended in between.
+    let said = run.stdout.matches("trigger note of app:prod").count();
+    assert!((1..=2).contains(&said), "{}", run.stdout);
     assert_eq!(noted(&program), changes);
 }

@@ -113,9 +113,12 @@ fn s30_no_flag_takes_a_secret() {
     }
 }
 
+/// A secret of one test alone: others hand theirs to commands that refuse it, at the same time.
+const UNSEEN: &str = "in-no-list-of-processes";
+
 #[test]
 fn s30_secrets_are_in_no_list_of_processes() {
-    let registry = Scripted::settings().basic(USER, CANARY).start();
+    let registry = Scripted::settings().basic(USER, UNSEEN).start();
     registry.put("app", &image().layers(&[4_000_000]).build(), &["v1"]);
     let mut program = program_of(&[]);
     // Whatever runs while the credential is in use is seen by a helper that looks around.
@@ -127,13 +130,13 @@ fn s30_secrets_are_in_no_list_of_processes() {
              2>/dev/null\nprintf '{{\"Username\":\"{USER}\",\"Secret\":\"%s\"}}' \"$(cat \"$HOME/secret\")\"\n"
         ),
     );
-    std::fs::write(program.home().join("secret"), CANARY).unwrap();
+    std::fs::write(program.home().join("secret"), UNSEEN).unwrap();
     docker_file(&program, &json!({"credsStore": "spy"}));
     let source = format!("{}/app:v1", registry.address());
     let running = program.invoke(&["copy", &source, "store:app:v1"]).start();
     running.finish().success();
     let seen = std::fs::read_to_string(program.home().join("seen")).unwrap();
-    assert!(seen.contains("tranship") && !seen.contains(CANARY), "{seen}");
+    assert!(seen.contains("tranship") && !seen.contains(UNSEEN), "{seen}");
 }
 
 #[test]

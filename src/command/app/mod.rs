@@ -12,12 +12,10 @@ use crate::session::Session;
 
 /// What can be done with the images of application specs.
 #[derive(Subcommand, Debug)]
-#[command(
-    after_help = "A spec is an Avassa application, Kubernetes manifests or a Compose file, in YAML or JSON, with one or\n\
-    several documents.\n\n\
+#[command(after_help = "A spec is an Avassa application, Kubernetes manifests or a Compose file, in YAML or JSON,\n\
+    with one or several documents.\n\n\
     Examples:\n  $ tranship app pull -f app.yaml --until-complete && tranship app check -f app.yaml\n  \
-    $ helm template shop | tranship app images -f -"
-)]
+    $ helm template shop | tranship app images -f -")]
 pub(crate) enum AppCommand {
     /// List the images that specs name, with the digests that they have now
     Images(images::ImagesArgs),

@@ -16,7 +16,6 @@ use super::{CommandError, CommandResult, Outcome, cannot};
 use crate::config::{Rights, Serving, load_serving};
 use crate::image::Storage;
 use crate::output::{Page, Report};
-use crate::registry::Host;
 use crate::server::{Access, AccessLog, Certificate, Deletes, Listener, Server, ServerSettings, Web};
 use crate::session::{Hosted, Session, StorageOptions};
 use log::ConsoleLog;
@@ -34,8 +33,8 @@ pub(super) async fn run(mut args: ServeArgs, session: &Session) -> CommandResult
     let listen = said.listen.unwrap_or(LISTEN);
     let doing = format!("serve at {listen}");
     check(&said, listen, &doing)?;
-    let Hosted { host, served: _served } = hosted(&said, session, &doing).await?;
-    let server = Server::new(settings(&said, host, session, &doing).await?);
+    let hosted = hosted(&said, session, &doing).await?;
+    let server = Server::new(settings(&said, &hosted, session, &doing).await?);
     let certificate = said.tls_cert.zip(said.tls_key).map(|(certificate, key)| Certificate { certificate, key });
     let listener = Listener::bind(listen).map_err(cannot(&doing))?;
     let scheme = if certificate.is_some() { "https" } else { "http" };
@@ -80,7 +79,7 @@ async fn hosted(said: &Serving, session: &Session, doing: &str) -> Result<Hosted
 
 async fn settings(
     said: &Serving,
-    host: Arc<dyn Host>,
+    hosted: &Hosted,
     session: &Session,
     doing: &str,
 ) -> Result<ServerSettings, CommandError> {
@@ -90,11 +89,21 @@ async fn settings(
     }
     let upkeep = upkeep::settings(&said.upkeep)
         .map_err(|error| CommandError::usage(format!("cannot {doing}: a rule of retention is wrong: {error}")))?;
-    let pull = upkeep::fresh(said.upstream).map(|fresh| session.automatic_pull(fresh));
+    let pull = match (upkeep::fresh(said.upstream), &hosted.follower) {
+        (Some(fresh), Some(follower)) => {
+            Some(session.automatic_pull(Arc::clone(follower), fresh).map_err(cannot(doing))?)
+        }
+        (Some(_), None) => {
+            let message = format!("cannot {doing}: a bucket does not keep what automatic pull brings");
+            return Err(CommandError::usage(message)
+                .with_hint("leave out `--upstream`, or serve a directory: `--storage file:DIR`"));
+        }
+        (None, _) => None,
+    };
     let log = |form| Arc::new(ConsoleLog { console: session.console().clone(), form }) as Arc<dyn AccessLog>;
     Ok(ServerSettings {
         access: access(said, session, doing)?,
-        host,
+        host: Arc::clone(&hosted.host),
         immutable_tags: said.immutable_tags.clone(),
         deletes: if said.deletes == Some(false) { Deletes::Off } else { Deletes::Allowed },
         web: if said.web == Some(false) { Web::Off } else { Web::On },
@@ -102,7 +111,7 @@ async fn settings(
         webhooks,
         limits: said.limits,
         upkeep,
-        automatic_pull: pull.transpose().map_err(cannot(doing))?,
+        automatic_pull: pull,
     })
 }
 
